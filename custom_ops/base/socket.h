@@ -1,0 +1,76 @@
+// TCP sockets whose every wait has a deadline and can be cut short.
+#ifndef TF_DDL_BASE_SOCKET_H_
+#define TF_DDL_BASE_SOCKET_H_
+
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/status.h"
+#include "base/time.h"
+
+namespace tf_ddl {
+
+// Set once, by any thread; everything that waits on it ends.
+class StopSignal {
+ public:
+  StopSignal();
+  void Set();
+  int fd() const { return fd_.get(); }
+
+ private:
+  Fd fd_;
+};
+
+struct HostPort {
+  std::string host;
+  int port = 0;
+};
+
+struct Address {
+  sockaddr_storage storage = {};
+  socklen_t size = 0;
+  // "10.0.0.1", "fe80::1"; and with the port "10.0.0.1:80", "[fe80::1]:80".
+  std::string Host() const;
+  std::string HostAndPort() const;
+};
+
+// "host:port" or "[::1]:port".
+Status ParseHostPort(const std::string& text, HostPort* out);
+
+// All addresses of a name (or of a numeric address), IPv4 first.
+Status Resolve(const std::string& host, int port, std::vector<Address>* addresses);
+
+// `host` empty: every address of the machine. `port` 0: any free one. kAlreadyExists: the port is
+// in use; kInvalidArgument: the host is not this machine.
+Status Listen(const std::string& host, int port, Fd* socket, int* bound_port);
+
+// A connected, nonblocking socket without Nagle's delay. kUnavailable: nothing listens there.
+Status Connect(const Address& address, Deadline deadline, const StopSignal* stop, Fd* socket);
+
+// Exactly `n` bytes. kUnavailable: the other side closed; kDeadlineExceeded; kCancelled: stopped.
+// `stop` may be null.
+Status ReadAll(int socket, void* data, size_t n, Deadline deadline, const StopSignal* stop);
+Status WriteAll(int socket, const void* data, size_t n, Deadline deadline, const StopSignal* stop);
+
+// Waits for `events` (poll(2)) on `fd`; fd -1 just waits. kDeadlineExceeded, kCancelled.
+Status WaitFor(int fd, short events, Deadline deadline, const StopSignal* stop);
+
+Address LocalAddress(int socket);
+Address RemoteAddress(int socket);
+// The address of this machine from which packets to `address` would leave; "" if there is no way.
+std::string LocalAddressTowards(const Address& address);
+
+// Addresses of this machine that other machines may know, IPv4 first; no loopback.
+std::vector<std::string> InterfaceAddresses();
+
+void SetNoDelay(int socket);
+// A host that has vanished without a word is noticed within about a minute.
+void SetKeepAlive(int socket);
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_BASE_SOCKET_H_

@@ -1,0 +1,240 @@
+#include "capi/ddl.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "capi/completion.h"
+#include "capi/order_check.h"
+#include "comm/host.h"
+#include "engine/engine.h"
+#include "rendezvous/store.h"
+
+namespace {
+
+using tf_ddl::Completion;
+using tf_ddl::Engine;
+using tf_ddl::OrderCheck;
+using tf_ddl::Status;
+
+int Report(const Status& status, char* error, size_t error_size) {
+  if (!status.ok() && error != nullptr && error_size > 0) {
+    std::snprintf(error, error_size, "%s", status.message().c_str());
+  }
+  return static_cast<int>(status.code());
+}
+
+Status NoSuchEngine() {
+  return tf_ddl::FailedPrecondition("tf_ddl is not initialised, or has been shut down");
+}
+
+char* Copied(const std::string& text) {
+  char* copy = static_cast<char*>(std::malloc(text.size() + 1));
+  if (copy != nullptr) std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
+// The order is looked at first: if it is wrong, the collective itself ends with the abort.
+Status Outcome(OrderCheck* check, Completion* completion) {
+  const Status order = check->Finish();
+  const Status status = completion->Wait();
+  return order.ok() ? status : order;
+}
+
+struct Stores {
+  std::mutex mutex;
+  int64_t next = 1;
+  std::map<int64_t, std::unique_ptr<tf_ddl::Store>> by_handle;
+};
+
+Stores& GlobalStores() {
+  static Stores* stores = new Stores;
+  return *stores;
+}
+
+std::string TextOf(const char* text) { return text == nullptr ? "" : text; }
+
+}  // namespace
+
+int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, size_t error_size) {
+  std::unique_ptr<tf_ddl::Communicator> communicator;
+  if (config->size > 1) {
+    tf_ddl::JobConfig job;
+    job.rank = config->rank;
+    job.size = config->size;
+    job.rendezvous = TextOf(config->rendezvous);
+    job.secret = TextOf(config->secret);
+    job.host_store = config->host_store != 0;
+    job.join_timeout = config->join_timeout;
+    job.use_shared_memory = config->use_shared_memory != 0;
+    job.use_cma = config->use_cma != 0;
+    const Status status =
+        tf_ddl::CreateHostCommunicator(job, tf_ddl::PlanChoice(), &communicator);
+    if (!status.ok()) return Report(status, error, error_size);
+  }
+  tf_ddl::EngineOptions options;
+  options.bucket_bytes = config->bucket_bytes;
+  options.first_bucket_bytes = config->first_bucket_bytes;
+  options.timeout = config->timeout;
+  options.stall_warning = config->stall_warning;
+  std::shared_ptr<Engine> made = Engine::Create(std::move(communicator), options);
+  const Status status = OrderCheck::Register(made.get());
+  if (!status.ok()) return Report(status, error, error_size);
+  *engine = tf_ddl::PublishEngine(std::move(made));
+  return 0;
+}
+
+int ddl_engine_shutdown(int64_t engine) {
+  auto found = tf_ddl::FindEngine(engine);
+  if (found == nullptr) return 0;
+  found->Shutdown();
+  tf_ddl::WithdrawEngine(engine);
+  return 0;
+}
+
+int ddl_engine_abort(int64_t engine, int code, const char* message) {
+  auto found = tf_ddl::FindEngine(engine);
+  if (found == nullptr) return static_cast<int>(tf_ddl::Code::kFailedPrecondition);
+  found->Abort(Status(static_cast<tf_ddl::Code>(code), TextOf(message)));
+  return 0;
+}
+
+int ddl_engine_health(int64_t engine, char* error, size_t error_size) {
+  auto found = tf_ddl::FindEngine(engine);
+  return Report(found == nullptr ? NoSuchEngine() : found->health(), error, error_size);
+}
+
+int ddl_register_group(int64_t engine, const char* key, int kind, int reduce_op, int root,
+                       const ddl_tensor_spec* tensors, int32_t num_tensors, uint64_t* group,
+                       char* error, size_t error_size) {
+  auto found = tf_ddl::FindEngine(engine);
+  if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
+  tf_ddl::GroupSpec spec;
+  spec.key = TextOf(key);
+  spec.kind = static_cast<tf_ddl::CollectiveKind>(kind);
+  spec.op = static_cast<tf_ddl::ReduceOp>(reduce_op);
+  spec.root = root;
+  for (int32_t i = 0; i < num_tensors; ++i) {
+    tf_ddl::TensorSpec tensor;
+    tensor.name = TextOf(tensors[i].name);
+    tensor.dtype = static_cast<tf_ddl::DType>(tensors[i].dtype);
+    tensor.shape.assign(tensors[i].shape, tensors[i].shape + tensors[i].dims);
+    spec.tensors.push_back(std::move(tensor));
+  }
+  return Report(found->RegisterGroup(spec, group), error, error_size);
+}
+
+int ddl_all_reduce(int64_t engine, uint64_t group, const char* call, int32_t n,
+                   const void* const* in, void* const* out, const int64_t* counts, char* error,
+                   size_t error_size) {
+  auto found = tf_ddl::FindEngine(engine);
+  if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
+  OrderCheck check(found.get(), TextOf(call));
+  Completion completion(n);
+  for (int32_t i = 0; i < n; ++i) {
+    found->AllReduce(group, i, in[i], out[i], counts[i], completion.Callback());
+  }
+  return Report(Outcome(&check, &completion), error, error_size);
+}
+
+int ddl_broadcast(int64_t engine, uint64_t group, const char* call, const void* in, void* out,
+                  int64_t count, char* error, size_t error_size) {
+  auto found = tf_ddl::FindEngine(engine);
+  if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
+  OrderCheck check(found.get(), TextOf(call));
+  Completion completion(1);
+  found->Broadcast(group, in, out, count, completion.Callback());
+  return Report(Outcome(&check, &completion), error, error_size);
+}
+
+int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void* in,
+                   int64_t count, size_t element_bytes, int64_t* counts, void** out, char* error,
+                   size_t error_size) {
+  auto found = tf_ddl::FindEngine(engine);
+  if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
+  OrderCheck check(found.get(), TextOf(call));
+  *out = nullptr;
+  auto allocate = [&](const std::vector<int64_t>& by_rank, void** place) {
+    size_t total = 1;  // never malloc(0)
+    for (size_t rank = 0; rank < by_rank.size(); ++rank) {
+      counts[rank] = by_rank[rank];
+      total += static_cast<size_t>(by_rank[rank]) * element_bytes;
+    }
+    *out = std::malloc(total);
+    *place = *out;
+    return *out == nullptr ? tf_ddl::Internal("out of memory") : tf_ddl::OkStatus();
+  };
+  Completion completion(1);
+  found->AllGather(group, in, count, allocate, completion.Callback());
+  const Status status = Outcome(&check, &completion);
+  if (!status.ok()) {
+    std::free(*out);
+    *out = nullptr;
+  }
+  return Report(status, error, error_size);
+}
+
+void ddl_free(void* memory) { std::free(memory); }
+
+char* ddl_engine_stats(int64_t engine) {
+  auto found = tf_ddl::FindEngine(engine);
+  return found == nullptr ? nullptr : Copied(found->StatsJson());
+}
+
+int ddl_engine_record_timeline(int64_t engine, int enabled) {
+  auto found = tf_ddl::FindEngine(engine);
+  if (found == nullptr) return static_cast<int>(tf_ddl::Code::kFailedPrecondition);
+  found->RecordTimeline(enabled != 0);
+  return 0;
+}
+
+char* ddl_engine_timeline(int64_t engine) {
+  auto found = tf_ddl::FindEngine(engine);
+  return found == nullptr ? nullptr : Copied(found->TimelineJson());
+}
+
+int ddl_store_create(const char* host, int32_t port, int32_t size, const char* secret,
+                     double join_timeout, int64_t* store, int32_t* bound_port, char* error,
+                     size_t error_size) {
+  tf_ddl::StoreOptions options;
+  options.host = TextOf(host);
+  options.port = port;
+  options.size = size;
+  options.secret = TextOf(secret);
+  options.join_timeout = join_timeout;
+  std::unique_ptr<tf_ddl::Store> made;
+  const Status status = tf_ddl::Store::Create(options, &made);
+  if (!status.ok()) return Report(status, error, error_size);
+  *bound_port = made->port();
+  Stores& stores = GlobalStores();
+  std::lock_guard<std::mutex> lock(stores.mutex);
+  *store = stores.next++;
+  stores.by_handle[*store] = std::move(made);
+  return 0;
+}
+
+int ddl_store_destroy(int64_t store) {
+  std::unique_ptr<tf_ddl::Store> found;
+  Stores& stores = GlobalStores();
+  std::lock_guard<std::mutex> lock(stores.mutex);
+  auto it = stores.by_handle.find(store);
+  if (it == stores.by_handle.end()) return 0;
+  found = std::move(it->second);
+  stores.by_handle.erase(it);
+  return 0;
+}
+
+const char* ddl_build_info(void) {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "gcc " __VERSION__;
+#else
+  return "unknown compiler";
+#endif
+}

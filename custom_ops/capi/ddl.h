@@ -1,0 +1,76 @@
+// The C interface of the core library, for Python's ctypes (tf_ddl/_core.py). Functions return a
+// code (base/status.h) and, unless it is 0, write a message of at most `error_size` bytes.
+#ifndef TF_DDL_CAPI_DDL_H_
+#define TF_DDL_CAPI_DDL_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+  int32_t rank;
+  int32_t size;
+  const char* rendezvous;
+  const char* secret;
+  int32_t host_store;
+  double join_timeout;
+  int32_t use_shared_memory;
+  int32_t use_cma;
+  int64_t bucket_bytes;
+  int64_t first_bucket_bytes;
+  double timeout;
+  double stall_warning;
+} ddl_config;
+
+typedef struct {
+  const char* name;
+  int32_t dtype;
+  int32_t dims;
+  const int64_t* shape;
+} ddl_tensor_spec;
+
+int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, size_t error_size);
+int ddl_engine_shutdown(int64_t engine);
+int ddl_engine_abort(int64_t engine, int code, const char* message);
+int ddl_engine_health(int64_t engine, char* error, size_t error_size);
+
+int ddl_register_group(int64_t engine, const char* key, int kind, int reduce_op, int root,
+                       const ddl_tensor_spec* tensors, int32_t num_tensors, uint64_t* group,
+                       char* error, size_t error_size);
+
+// Blocking collectives over host memory. `call` says what is called, for example
+// "all_reduce sum float32[3]": ranks whose texts differ all get an error that quotes them.
+// `n` tensors: all of the group's, in order.
+int ddl_all_reduce(int64_t engine, uint64_t group, const char* call, int32_t n,
+                   const void* const* in, void* const* out, const int64_t* counts, char* error,
+                   size_t error_size);
+int ddl_broadcast(int64_t engine, uint64_t group, const char* call, const void* in, void* out,
+                  int64_t count, char* error, size_t error_size);
+// `counts` has room for `size` numbers; `*out` is allocated with malloc and freed by ddl_free.
+int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void* in,
+                   int64_t count, size_t element_bytes, int64_t* counts, void** out, char* error,
+                   size_t error_size);
+void ddl_free(void* memory);
+
+// JSON texts; freed by ddl_free.
+char* ddl_engine_stats(int64_t engine);
+int ddl_engine_record_timeline(int64_t engine, int enabled);
+char* ddl_engine_timeline(int64_t engine);
+
+// A rendezvous store run by the launcher. `port` 0 picks a free one.
+int ddl_store_create(const char* host, int32_t port, int32_t size, const char* secret,
+                     double join_timeout, int64_t* store, int32_t* bound_port, char* error,
+                     size_t error_size);
+int ddl_store_destroy(int64_t store);
+
+// The compiler, for tf_ddl.build_info().
+const char* ddl_build_info(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // TF_DDL_CAPI_DDL_H_

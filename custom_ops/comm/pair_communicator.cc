@@ -1,0 +1,246 @@
+#include "comm/pair_communicator.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "plan/planner.h"
+
+namespace tf_ddl {
+namespace {
+
+// While data moves through shared memory, sockets are looked at once in this many polls.
+constexpr int kPollsPerSocketCheck = 64;
+// How long Close may take to push out the last control frames.
+constexpr int kCloseMillis = 500;
+
+}  // namespace
+
+Status PairCommunicator::Create(int rank, Mesh mesh, const PlanChoice& choice,
+                                std::unique_ptr<Communicator>* communicator) {
+  std::unique_ptr<PairCommunicator> made(new PairCommunicator(rank, std::move(mesh), choice));
+  DDL_RETURN_IF_ERROR(made->OpenPoller());
+  *communicator = std::move(made);
+  return OkStatus();
+}
+
+PairCommunicator::PairCommunicator(int rank, Mesh mesh, const PlanChoice& choice)
+    : rank_(rank), mesh_(std::move(mesh)), choice_(choice) {
+  const size_t size = mesh_.pairs.size();
+  readable_.assign(size, true);
+  want_write_.assign(size, false);
+  gone_.assign(size, false);
+  wires_.waiting.assign(size, 0);
+  for (const auto& pair : mesh_.pairs) {
+    wires_.pairs.push_back(pair.get());
+    if (pair == nullptr) continue;
+    pair->set_events(this);
+    all_pull_ = all_pull_ && pair->can_pull();
+  }
+}
+
+PairCommunicator::~PairCommunicator() {
+  Close(OkStatus());
+  if (epoll_fd_ >= 0) close(epoll_fd_);
+  if (wake_fd_ >= 0) close(wake_fd_);
+}
+
+Status PairCommunicator::OpenPoller() {
+  epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd_ < 0) return ErrnoStatus("epoll_create1", errno);
+  wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_fd_ < 0) return ErrnoStatus("eventfd", errno);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u32 = static_cast<uint32_t>(rank_);
+  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event) != 0) {
+    return ErrnoStatus("epoll_ctl", errno);
+  }
+  for (int peer = 0; peer < size(); ++peer) {
+    if (wires_.pairs[peer] == nullptr) continue;
+    event.data.u32 = static_cast<uint32_t>(peer);
+    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wires_.pairs[peer]->fd(), &event) != 0) {
+      return ErrnoStatus("epoll_ctl", errno);
+    }
+  }
+  return OkStatus();
+}
+
+std::string PairCommunicator::HostOf(int rank) const { return mesh_.peers[rank].hostname; }
+
+std::string PairCommunicator::TransportTo(int rank) const {
+  return rank == rank_ ? "self" : mesh_.pairs[rank]->transport();
+}
+
+Plan PairCommunicator::PlanAllReduce(int64_t count, DType dtype) const {
+  const int64_t element = static_cast<int64_t>(SizeOf(dtype));
+  if (count * element <= choice_.direct_bytes || size() == 1) {
+    return DirectPlan(rank_, size(), count);
+  }
+  const int64_t lane_count = choice_.lane_bytes / element * size();
+  if (all_pull_) return PairwisePlan(rank_, size(), count, lane_count);
+  return RingPlan(rank_, size(), count, lane_count);
+}
+
+void PairCommunicator::Start(std::unique_ptr<Collective> collective) {
+  if (failed_ || closed_) return;  // its caller has been told through OnFailure
+  auto run = std::make_unique<PlanRun>(std::move(collective), choice_.max_lanes, &wires_);
+  PlanRun* started = run.get();
+  runs_.push_back(std::move(run));
+  // The first rounds start here; the end of the run is seen by Poll, never inside Start.
+  wires_.ready.push_back(started);
+}
+
+void PairCommunicator::SendControl(int peer, ControlKind kind, const std::string& payload) {
+  if (failed_ || closed_ || gone_[peer]) return;
+  wires_.pairs[peer]->SendControl(kind, payload);
+}
+
+bool PairCommunicator::Poll() {
+  if (failed_ || closed_) return false;
+  bool moved = false;
+  if (++polls_since_check_ >= kPollsPerSocketCheck) CheckSockets(0);
+  for (int peer = 0; peer < size() && !failed_; ++peer) {
+    Pair* pair = wires_.pairs[peer];
+    if (pair == nullptr) continue;
+    const bool check = readable_[peer];
+    readable_[peer] = false;
+    if (pair->Poll(check)) {
+      moved = true;
+      readable_[peer] = readable_[peer] || check;  // there may be more behind it
+    }
+  }
+  while (!wires_.ready.empty() && !failed_) {
+    PlanRun* run = wires_.ready.front();
+    wires_.ready.pop_front();
+    moved = true;
+    if (!run->Advance()) continue;
+    auto done = run->TakeDone();
+    runs_.erase(std::find_if(runs_.begin(), runs_.end(),
+                             [run](const auto& owned) { return owned.get() == run; }));
+    done();
+  }
+  if (!moved) CheckGonePeers();
+  return moved;
+}
+
+// A peer that said goodbye will neither send nor take anything any more. What it sent before may
+// still lie in its pair, wanted by a round that has only just started; so this is asked when
+// nothing moves.
+void PairCommunicator::CheckGonePeers() {
+  for (int peer = 0; peer < size() && !failed_; ++peer) {
+    if (gone_[peer] && wires_.waiting[peer] > 0) {
+      OnFailure(peer, Unavailable("rank " + std::to_string(peer) + " (" + HostOf(peer) +
+                                  ") has left the job: its program ended while rank " +
+                                  std::to_string(rank_) + " still waits for it"));
+    }
+  }
+}
+
+void PairCommunicator::CheckSockets(int millis) {
+  polls_since_check_ = 0;
+  for (int peer = 0; peer < size(); ++peer) {
+    Pair* pair = wires_.pairs[peer];
+    if (pair == nullptr || gone_[peer] || pair->wants_write() == want_write_[peer]) continue;
+    want_write_[peer] = !want_write_[peer];
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (want_write_[peer]) event.events |= EPOLLOUT;
+    event.data.u32 = static_cast<uint32_t>(peer);
+    epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, pair->fd(), &event);
+  }
+  epoll_event events[64];
+  const int n = epoll_wait(epoll_fd_, events, 64, millis);
+  for (int i = 0; i < n; ++i) {
+    const int peer = static_cast<int>(events[i].data.u32);
+    if (peer == rank_) {
+      uint64_t ignored;
+      wake_pending_.store(false);
+      ssize_t got = read(wake_fd_, &ignored, sizeof ignored);
+      (void)got;  // the wake-up itself is all there is to know
+    } else {
+      readable_[peer] = true;
+    }
+  }
+}
+
+void PairCommunicator::Wait(Deadline deadline) {
+  if (wake_pending_.load() || !wires_.ready.empty()) {
+    CheckSockets(0);
+    return;
+  }
+  bool may_sleep = true;
+  if (!failed_ && !closed_) {
+    for (Pair* pair : wires_.pairs) {
+      if (pair != nullptr && !pair->PrepareSleep()) may_sleep = false;
+    }
+  }
+  CheckSockets(may_sleep ? MillisLeft(deadline) : 0);
+  if (!failed_ && !closed_) {
+    for (Pair* pair : wires_.pairs) {
+      if (pair != nullptr) pair->CancelSleep();
+    }
+  }
+}
+
+void PairCommunicator::Wake() {
+  if (wake_pending_.exchange(true)) return;
+  const uint64_t one = 1;
+  ssize_t put = write(wake_fd_, &one, sizeof one);
+  (void)put;  // cannot fail: the counter is far from full
+}
+
+void PairCommunicator::Close(const Status& status) {
+  if (closed_) return;
+  closed_ = true;
+  runs_.clear();
+  wires_.ready.clear();
+  const std::string payload =
+      std::to_string(static_cast<int>(status.code())) + "\n" + status.message();
+  for (int peer = 0; peer < size(); ++peer) {
+    Pair* pair = wires_.pairs[peer];
+    if (pair == nullptr || gone_[peer]) continue;
+    pair->SendControl(status.ok() ? ControlKind::kBye : ControlKind::kAbort,
+                      status.ok() ? "" : payload);
+  }
+  const Deadline deadline = DeadlineIn(kCloseMillis / 1000.0);
+  for (Pair* pair : wires_.pairs) {
+    if (pair == nullptr) continue;
+    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, pair->fd(), nullptr);
+    pair->Close(MillisLeft(deadline));
+  }
+}
+
+std::string PairCommunicator::DescribeWaiting() const {
+  std::vector<bool> peers(mesh_.pairs.size(), false);
+  for (const auto& run : runs_) run->AppendWaiting(&peers);
+  std::string text;
+  for (size_t peer = 0; peer < peers.size(); ++peer) {
+    if (!peers[peer]) continue;
+    text += (text.empty() ? "rank " : ", rank ") + std::to_string(peer) + " (" +
+            mesh_.peers[peer].hostname + ", pid " + std::to_string(mesh_.peers[peer].pid) + ")";
+  }
+  return text.empty() ? "no rank" : text;
+}
+
+void PairCommunicator::OnControl(int peer, ControlKind kind, std::string payload) {
+  if (!failed_) events_->OnControl(peer, kind, std::move(payload));
+}
+
+void PairCommunicator::OnBye(int peer) {
+  gone_[peer] = true;
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, wires_.pairs[peer]->fd(), nullptr);
+  if (!failed_) events_->OnBye(peer);
+}
+
+void PairCommunicator::OnFailure(int peer, const Status& status) {
+  if (failed_) return;
+  failed_ = true;
+  events_->OnFailure(peer, status);
+}
+
+}  // namespace tf_ddl

@@ -1,0 +1,64 @@
+// One collective being run: walks through the lanes and rounds of its plan over the pairs.
+//
+// Up to `max_lanes` lanes are under way at a time. A lane's round is over when all its sends and
+// receives are; finishing is only noted here (`ready`), and the communicator calls Advance from its
+// own loop, so that callbacks never nest.
+#ifndef TF_DDL_COMM_PLAN_RUN_H_
+#define TF_DDL_COMM_PLAN_RUN_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "comm/communicator.h"
+#include "comm/elements.h"
+#include "transport/pair.h"
+
+namespace tf_ddl {
+
+class PlanRun {
+ public:
+  // Where a run posts its messages. `waiting[r]` counts the messages awaited to or from rank r.
+  struct Wires {
+    std::vector<Pair*> pairs;  // by rank; null for this rank
+    std::vector<int64_t> waiting;
+    std::deque<PlanRun*> ready;  // runs with a finished round, to be advanced
+  };
+
+  PlanRun(std::unique_ptr<Collective> collective, int max_lanes, Wires* wires);
+  ~PlanRun();
+
+  // Starts what can be started. Returns true when the whole plan is done.
+  bool Advance();
+
+  // Collects the step's peers that this run waits for.
+  void AppendWaiting(std::vector<bool>* peers) const;
+  const Collective& collective() const { return *collective_; }
+  std::function<void()> TakeDone() { return std::move(collective_->done); }
+
+ private:
+  struct LaneState;
+  class CopySink;
+  class ReduceSink;
+
+  void StartRound(LaneState* state);
+  void RunLocalStep(const Step& step);
+  void PostSend(LaneState* state, const Step& step);
+  void PostReceive(LaneState* state, const Step& step, bool chained);
+  void MessageDone(LaneState* state, int peer);
+  Tag TagOf(const LaneState& state) const;
+
+  std::unique_ptr<Collective> collective_;
+  Elements elements_;
+  const int max_lanes_;
+  Wires* const wires_;
+  bool queued_ = false;  // already in wires_->ready
+  size_t next_lane_ = 0;
+  std::vector<std::unique_ptr<LaneState>> active_;
+};
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_COMM_PLAN_RUN_H_

@@ -1,0 +1,128 @@
+#include "engine/group.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tf_ddl {
+
+Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options)
+    : spec_(std::move(spec)), id_(spec_.id()), sequence_(sequence), options_(options) {
+  const int n = static_cast<int>(spec_.tensors.size());
+  next_call_.assign(n, 0);
+  first_layout_ = std::make_shared<BucketLayout>(AssignBuckets(
+      spec_.tensors, ReverseOrder(n), options.first_bucket_bytes, options.bucket_bytes));
+  // With a single bucket there is nothing to put in order.
+  if (first_layout_->buckets.size() == 1) final_layout_ = first_layout_;
+}
+
+Call* Group::FindCall(uint64_t number) {
+  for (auto& call : calls_) {
+    if (call->number == number) return call.get();
+  }
+  return nullptr;
+}
+
+Call* Group::CallOfNext(int index, Recorder* recorder) {
+  const uint64_t number = next_call_[index]++;
+  if (Call* call = FindCall(number)) return call;
+  auto call = std::make_unique<Call>();
+  call->number = number;
+  call->first_arrival = Clock::now();
+  call->arrivals.resize(spec_.tensors.size());
+  call->arrived.assign(spec_.tensors.size(), false);
+  call->record = recorder->NewCall();
+  if (call->record != nullptr) {
+    call->record->group = spec_.key;
+    call->record->number = number;
+    call->record->arrived.assign(spec_.tensors.size(), 0);
+    for (const TensorSpec& tensor : spec_.tensors) call->record->tensors.push_back(tensor.name);
+  }
+  if (number == 0) {
+    Layout(call.get(), first_layout_);
+  } else if (final_layout_ != nullptr) {
+    Layout(call.get(), final_layout_);
+  }
+  calls_.push_back(std::move(call));
+  return calls_.back().get();
+}
+
+void Group::Layout(Call* call, std::shared_ptr<const BucketLayout> layout) {
+  call->layout = std::move(layout);
+  call->unfinished = static_cast<int>(call->layout->buckets.size());
+  call->started.assign(call->layout->buckets.size(), false);
+  for (const auto& bucket : call->layout->buckets) {
+    call->missing.push_back(static_cast<int>(
+        std::count_if(bucket.begin(), bucket.end(), [call](int i) { return !call->arrived[i]; })));
+  }
+  if (call->record == nullptr) return;
+  for (const auto& bucket : call->layout->buckets) {
+    CallRecord::Bucket record;
+    record.tensors = bucket;
+    call->record->buckets.push_back(std::move(record));
+  }
+}
+
+void Group::Add(Call* call, int index, Arrival arrival) {
+  call->arrivals[index] = std::move(arrival);
+  call->arrived[index] = true;
+  ++call->num_arrived;
+  if (call->record != nullptr) call->record->arrived[index] = NowNanos();
+  if (call->layout != nullptr) --call->missing[call->layout->bucket_of[index]];
+  if (call->number == 0 && final_layout_ == nullptr) measured_order_.push_back(index);
+}
+
+std::vector<int> Group::TakeComplete(Call* call) {
+  std::vector<int> complete;
+  if (!agreed_ || call->layout == nullptr) return complete;
+  for (size_t b = 0; b < call->missing.size(); ++b) {
+    if (call->missing[b] > 0 || call->started[b]) continue;
+    call->started[b] = true;
+    complete.push_back(static_cast<int>(b));
+  }
+  return complete;
+}
+
+bool Group::BucketFinished(Call* call, Recorder* recorder) {
+  if (--call->unfinished > 0) return false;
+  recorder->CallEnded(std::move(call->record));
+  calls_.erase(std::find_if(calls_.begin(), calls_.end(),
+                            [call](const auto& owned) { return owned.get() == call; }));
+  return true;
+}
+
+std::vector<int> Group::TakeMeasuredOrder() {
+  if (!agreed_ || order_taken_ || final_layout_ != nullptr ||
+      measured_order_.size() != spec_.tensors.size()) {
+    return {};
+  }
+  order_taken_ = true;
+  return measured_order_;
+}
+
+void Group::SetOrder(const std::vector<int>& order) {
+  final_layout_ = std::make_shared<BucketLayout>(AssignBuckets(
+      spec_.tensors, order, options_.first_bucket_bytes, options_.bucket_bytes));
+  for (auto& call : calls_) {
+    if (call->number > 0) Layout(call.get(), final_layout_);
+  }
+}
+
+std::string Group::Describe(const Call& call, int bucket) const {
+  const auto& members = call.layout->buckets[bucket];
+  std::string text = std::string(NameOf(spec_.kind)) + " of " + ToString(spec_.tensors[members[0]]);
+  if (members.size() > 1) text += " and " + std::to_string(members.size() - 1) + " more";
+  return text + " (bucket " + std::to_string(bucket) + ", call " + std::to_string(call.number) +
+         " of '" + spec_.key + "')";
+}
+
+std::string Group::DescribeMissing(const Call& call) const {
+  std::string text;
+  int missing = 0;
+  for (size_t i = 0; i < call.arrived.size(); ++i) {
+    if (!call.arrived[i] && ++missing == 1) text = ToString(spec_.tensors[i]);
+  }
+  if (missing > 1) text += " and " + std::to_string(missing - 1) + " more";
+  return text;
+}
+
+}  // namespace tf_ddl

@@ -1,0 +1,180 @@
+#include "engine/progress_engine.h"
+
+#include <unistd.h>
+
+#include <sstream>
+#include <utility>
+
+#include "base/time.h"
+#include "engine/engine_factories.h"
+
+namespace tf_ddl {
+namespace {
+
+// How long the progress thread looks for more to do before it sleeps, with collectives in flight.
+constexpr int64_t kSpinNanos = 20 * 1000;
+}  // namespace
+
+std::string LocalHostname() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+std::shared_ptr<Engine> Engine::Create(std::unique_ptr<Communicator> communicator,
+                                       const EngineOptions& options) {
+  if (communicator == nullptr || communicator->size() == 1) return NewLocalEngine();
+  return std::make_shared<ProgressEngine>(std::move(communicator), options);
+}
+
+ProgressEngine::ProgressEngine(std::unique_ptr<Communicator> communicator,
+                               const EngineOptions& options)
+    : communicator_(std::move(communicator)),
+      options_(options),
+      rank_(communicator_->rank()),
+      size_(communicator_->size()),
+      agreement_(size_),
+      left_(size_, false),
+      next_check_(Clock::now()) {
+  communicator_->set_events(this);
+  thread_ = std::thread([this] { Run(); });
+}
+
+ProgressEngine::~ProgressEngine() { Shutdown(); }
+
+// ---- any thread -------------------------------------------------------------------------------
+
+Status ProgressEngine::RegisterGroup(const GroupSpec& spec, uint64_t* group) {
+  std::lock_guard<std::mutex> order(register_mutex_);
+  uint64_t sequence;
+  bool is_new;
+  DDL_RETURN_IF_ERROR(table_.Register(spec, size_, group, &sequence, &is_new));
+  if (!is_new) return OkStatus();
+  Submission submission;
+  submission.new_group = std::make_unique<Group>(spec, sequence, options_);
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!health_.ok()) return OkStatus();  // the calls of the group will say why
+    inbox_.push_back(std::move(submission));
+  }
+  communicator_->Wake();
+  return OkStatus();
+}
+
+void ProgressEngine::Submit(CollectiveKind kind, uint64_t group, int index, Arrival arrival) {
+  std::shared_ptr<const GroupSpec> spec;
+  Status status = table_.Check(group, kind, index, arrival.count, &spec);
+  if (status.ok()) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    status = health_;
+    if (status.ok()) {
+      Submission submission;
+      submission.group = group;
+      submission.index = index;
+      submission.arrival = std::move(arrival);
+      inbox_.push_back(std::move(submission));
+    }
+  } else {
+    // The other ranks will call this collective in vain.
+    Abort(status);
+  }
+  if (status.ok()) {
+    communicator_->Wake();
+  } else {
+    arrival.done(status);
+  }
+}
+
+void ProgressEngine::AllReduce(uint64_t group, int index, const void* in, void* out, int64_t count,
+                               Done done) {
+  Submit(CollectiveKind::kAllReduce, group, index, {in, out, count, std::move(done), nullptr});
+}
+
+void ProgressEngine::Broadcast(uint64_t group, const void* in, void* out, int64_t count,
+                               Done done) {
+  Submit(CollectiveKind::kBroadcast, group, 0, {in, out, count, std::move(done), nullptr});
+}
+
+void ProgressEngine::AllGather(uint64_t group, const void* in, int64_t count, Allocate allocate,
+                               Done done) {
+  Submit(CollectiveKind::kAllGather, group, 0,
+         {in, nullptr, count, std::move(done), std::move(allocate)});
+}
+
+void ProgressEngine::Abort(const Status& status) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (abort_request_.ok()) {
+      abort_request_ = status.Prefixed(RankText(rank_) + " (" + communicator_->HostOf(rank_) + ")");
+    }
+  }
+  communicator_->Wake();
+}
+
+Status ProgressEngine::health() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return health_;
+}
+
+void ProgressEngine::Shutdown() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  communicator_->Wake();
+  std::lock_guard<std::mutex> lock(join_mutex_);
+  if (thread_.joinable()) thread_.join();
+}
+
+std::string ProgressEngine::StatsJson() const {
+  std::ostringstream identity;
+  identity << "\"rank\":" << rank_ << ",\"size\":" << size_ << ",\"peers\":[";
+  for (int rank = 0; rank < size_; ++rank) {
+    identity << (rank > 0 ? "," : "") << "{\"rank\":" << rank
+             << ",\"host\":" << JsonQuoted(communicator_->HostOf(rank))
+             << ",\"transport\":" << JsonQuoted(communicator_->TransportTo(rank)) << "}";
+  }
+  identity << "],";
+  return recorder_.StatsJson(identity.str());
+}
+
+// ---- progress thread --------------------------------------------------------------------------
+
+void ProgressEngine::Run() {
+  int64_t last_moved = NowNanos();
+  while (true) {
+    bool moved = DrainInbox();
+    moved = communicator_->Poll() || moved;
+    if (!failure_.ok() || goodbye_) break;
+    if (Clock::now() >= next_check_) CheckDeadlines();
+    if (moved) {
+      last_moved = NowNanos();
+    } else if (in_flight_ == 0 || NowNanos() - last_moved > kSpinNanos) {
+      communicator_->Wait(next_check_);
+    }
+  }
+  FailEverything();
+}
+
+bool ProgressEngine::DrainInbox() {
+  std::vector<Submission> submissions;
+  Status abort;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    submissions.swap(inbox_);
+    abort = abort_request_;
+    goodbye_ = stop_;
+  }
+  for (Submission& submission : submissions) {
+    if (submission.new_group != nullptr) {
+      AddGroup(std::move(submission.new_group));
+    } else {
+      AddArrival(groups_.at(submission.group).get(), submission.index,
+                 std::move(submission.arrival));
+    }
+  }
+  if (!abort.ok()) Fail(abort);
+  return !submissions.empty();
+}
+
+}  // namespace tf_ddl

@@ -1,0 +1,115 @@
+// The engine of a world of several ranks. Internal to engine/. Its functions stand in three files:
+// progress_engine.cc (the interface and the loop), progress_collectives.cc (the work) and
+// progress_watch.cc (deadlines and failures).
+//
+// Threading: op threads put submissions into the inbox (mutex_) and wake the progress thread, which
+// owns everything else, the communicator included, and runs all callbacks.
+#ifndef TF_DDL_ENGINE_PROGRESS_ENGINE_H_
+#define TF_DDL_ENGINE_PROGRESS_ENGINE_H_
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/agreement.h"
+#include "engine/engine.h"
+#include "engine/group.h"
+#include "engine/group_table.h"
+#include "engine/recorder.h"
+
+namespace tf_ddl {
+
+inline std::string RankText(int rank) { return "rank " + std::to_string(rank); }
+
+class ProgressEngine : public Engine, public CommunicatorEvents {
+ public:
+  ProgressEngine(std::unique_ptr<Communicator> communicator, const EngineOptions& options);
+  ~ProgressEngine() override;
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  std::string TransportTo(int rank) const override { return communicator_->TransportTo(rank); }
+  std::string HostOf(int rank) const override { return communicator_->HostOf(rank); }
+  Status RegisterGroup(const GroupSpec& spec, uint64_t* group) override;
+  void AllReduce(uint64_t group, int index, const void* in, void* out, int64_t count,
+                 Done done) override;
+  void Broadcast(uint64_t group, const void* in, void* out, int64_t count, Done done) override;
+  void AllGather(uint64_t group, const void* in, int64_t count, Allocate allocate,
+                 Done done) override;
+  void Abort(const Status& status) override;
+  Status health() const override;
+  void Shutdown() override;
+  std::string StatsJson() const override;
+  void RecordTimeline(bool enabled) override { recorder_.EnableTimeline(enabled); }
+  std::string TimelineJson() const override { return recorder_.TimelineJson(); }
+
+  // CommunicatorEvents, on the progress thread.
+  void OnControl(int peer, ControlKind kind, std::string payload) override;
+  void OnBye(int peer) override;
+  void OnFailure(int peer, const Status& status) override;
+
+ private:
+  // One message to the progress thread: a new group, or a tensor of one.
+  struct Submission {
+    uint64_t group = 0;
+    int index = 0;
+    Arrival arrival;
+    std::unique_ptr<Group> new_group;
+  };
+
+  void Submit(CollectiveKind kind, uint64_t group, int index, Arrival arrival);
+
+  // All below: progress thread.
+  void Run();
+  bool DrainInbox();
+  void AddGroup(std::unique_ptr<Group> group);
+  void AddArrival(Group* group, int index, Arrival arrival);
+  void AnnounceOrder(Group* group);
+  void Confirm(int peer, uint64_t sequence, const GroupSpec& spec);
+  void OnAgreed(uint64_t sequence);
+  void OnOrder(const std::string& payload);
+  void StartComplete(Group* group, Call* call);
+  void StartBucket(Group* group, Call* call, int bucket);
+  void StartCollective(Group* group, Call* call, int bucket, Plan plan,
+                       std::vector<Segment> segments, std::function<void()> done);
+  void StartGather(Group* group, Call* call);
+  void BucketDone(Group* group, uint64_t call, int bucket);
+  void CheckDeadlines();
+  std::string DescribeWait(const Group& group, const Call& call) const;
+  void Fail(const Status& status);
+  void FailEverything();
+
+  const std::unique_ptr<Communicator> communicator_;
+  const EngineOptions options_;
+  const int rank_;
+  const int size_;
+  GroupTable table_;
+  Recorder recorder_;
+
+  mutable std::mutex mutex_;
+  std::vector<Submission> inbox_;  // guarded by mutex_
+  Status health_;                  // guarded by mutex_
+  Status abort_request_;           // guarded by mutex_
+  bool stop_ = false;              // guarded by mutex_
+
+  // Owned by the progress thread.
+  std::map<uint64_t, std::unique_ptr<Group>> groups_;  // by id
+  std::map<uint64_t, Group*> by_sequence_;
+  Agreement agreement_;  // used on rank 0
+  std::vector<bool> left_;  // by rank: said goodbye
+  int in_flight_ = 0;       // collectives
+  Status failure_;
+  bool goodbye_ = false;
+  Deadline next_check_;  // when CheckDeadlines is due
+
+  std::mutex register_mutex_;  // keeps registrations in the order of their sequence numbers
+  std::mutex join_mutex_;
+  std::thread thread_;  // last: starts when all else is there
+};
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_ENGINE_PROGRESS_ENGINE_H_

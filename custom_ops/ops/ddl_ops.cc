@@ -1,0 +1,114 @@
+// The TensorFlow ops. Their attributes name the engine (a handle, engine/engine.h) and the group
+// that tf_ddl/_ops.py registered when the step was traced.
+//
+// None is stateful: automatic control dependencies chain stateful ops in program order, and then
+// every reduction would wait for the last gradient. Being stateless they could be computed ahead or
+// pruned, on one rank and not on another; two things keep them. `token` is a captured tensor, so
+// that their inputs are never all constant. And tf_ddl/_ops.py makes each a control output of its
+// function, so that a group is executed as a whole or not at all.
+//
+// SetIsDistributedCommunication keeps the error code of a lost peer (Unavailable) as it is; without
+// it TensorFlow turns it into Internal.
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace tf_ddl {
+namespace {
+
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+absl::Status GroupShape(InferenceContext* c) {
+  for (int i = 0; i < c->num_outputs(); ++i) c->set_output(i, c->input(i));
+  return absl::OkStatus();
+}
+
+absl::Status AllGatherShape(InferenceContext* c) {
+  ShapeHandle input;
+  TF_RETURN_IF_ERROR(c->WithRankAtLeast(c->input(0), 1, &input));
+  ShapeHandle output = input;
+  if (c->RankKnown(input)) {
+    TF_RETURN_IF_ERROR(c->ReplaceDim(input, 0, c->UnknownDim(), &output));
+  }
+  c->set_output(0, output);
+  c->set_output(1, c->Vector(c->UnknownDim()));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+REGISTER_OP("DdlAllReduce")
+    .Input("input: T")
+    .Input("token: int8")
+    .Output("output: T")
+    .Attr("T: {float, double, half, bfloat16, int32, int64}")
+    .Attr("engine: int")
+    .Attr("group: int")
+    .Attr("index: int")
+    .Attr("reduce_op: {'sum', 'mean'}")
+    .Attr("tensor_name: string")
+    .SetIsDistributedCommunication()
+    .SetShapeFn(tensorflow::shape_inference::UnchangedShape)
+    .Doc(R"doc(
+All-reduces one tensor of a group; starts when the tensor is ready.
+
+input: the same shape on every rank.
+token: keeps the op from being folded; its value is not used.
+output: the sum or mean over all ranks.
+engine: handle of the engine.
+group: id of the group, two's complement.
+index: which tensor of the group this is.
+tensor_name: for error messages.
+)doc");
+
+REGISTER_OP("DdlGroupAllReduce")
+    .Input("inputs: T")
+    .Input("token: int8")
+    .Output("outputs: T")
+    .Attr("T: list({float, double, half, bfloat16, int32, int64}) >= 1")
+    .Attr("engine: int")
+    .Attr("group: int")
+    .Attr("reduce_op: {'sum', 'mean'}")
+    .Attr("tensor_names: list(string)")
+    .SetIsDistributedCommunication()
+    .SetShapeFn(GroupShape)
+    .Doc(R"doc(
+All-reduces all tensors of a group at once: for eager mode, where ops run one after another.
+)doc");
+
+REGISTER_OP("DdlBroadcast")
+    .Input("input: T")
+    .Input("token: int8")
+    .Output("output: T")
+    .Attr("T: type")
+    .Attr("engine: int")
+    .Attr("group: int")
+    .Attr("root: int")
+    .Attr("tensor_name: string")
+    .SetIsDistributedCommunication()
+    .SetShapeFn(tensorflow::shape_inference::UnchangedShape)
+    .Doc(R"doc(
+The root's tensor, on every rank. Any dtype of fixed size; moved as bytes.
+)doc");
+
+REGISTER_OP("DdlAllGather")
+    .Input("input: T")
+    .Input("token: int8")
+    .Output("output: T")
+    .Output("rows: int64")
+    .Attr("T: type")
+    .Attr("engine: int")
+    .Attr("group: int")
+    .Attr("tensor_name: string")
+    .SetIsDistributedCommunication()
+    .SetShapeFn(AllGatherShape)
+    .Doc(R"doc(
+The tensors of all ranks, concatenated along the first dimension in rank order. The first dimension
+may differ between ranks, the others not. Any dtype of fixed size; moved as bytes.
+
+rows: each rank's first dimension, int64 [size].
+)doc");
+
+}  // namespace tf_ddl

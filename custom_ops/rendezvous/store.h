@@ -1,0 +1,38 @@
+// The store is where the ranks of a job find each other: every rank brings a few bytes about
+// itself (its addresses), and when all have come, every rank gets everybody's.
+#ifndef TF_DDL_RENDEZVOUS_STORE_H_
+#define TF_DDL_RENDEZVOUS_STORE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "transport/mesh.h"
+
+namespace tf_ddl {
+
+struct StoreOptions {
+  std::string host;  // address to bind; empty: all
+  int port = 0;      // 0: any free one
+  int size = 0;      // ranks of the job
+  std::string secret;
+  double join_timeout = 60.0;  // seconds, from the first rank's coming
+};
+
+// Serves on threads of its own until destroyed. It goes on answering after all ranks have come,
+// to tell a latecomer why it is refused.
+class Store : public JobAnchor {
+ public:
+  static Status Create(const StoreOptions& options, std::unique_ptr<Store>* store);
+  virtual int port() const = 0;
+};
+
+// Joins the job as `rank` with `blob`; returns all blobs by rank, and the local address by which
+// the store was reached. Retries until the store is there, at most config.join_timeout.
+Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<std::string>* blobs,
+                 std::string* local_address);
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_RENDEZVOUS_STORE_H_

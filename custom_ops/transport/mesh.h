@@ -1,0 +1,59 @@
+// Builds the pairs of a job: one per peer, full mesh.
+#ifndef TF_DDL_TRANSPORT_MESH_H_
+#define TF_DDL_TRANSPORT_MESH_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "transport/pair.h"
+
+namespace tf_ddl {
+
+// Who this rank is and how it finds the others.
+struct JobConfig {
+  int rank = 0;
+  int size = 1;
+  std::string rendezvous;        // host:port of the store; unused when size == 1
+  std::string secret;            // known to every rank of the job and to nobody else
+  bool host_store = true;        // rank 0 runs the store itself (false: the launcher does)
+  double join_timeout = 60.0;    // seconds until a missing rank is an error
+  bool use_shared_memory = true; // false: TCP even inside a host
+  bool use_cma = true;           // false: shared-memory rings only inside a host
+};
+
+struct PeerInfo {
+  int rank = 0;
+  std::string hostname;
+  std::string host_id;  // equal exactly for ranks that share kernel and namespaces
+  int pid = 0;
+};
+
+// What holds the job together besides the pairs (rank 0's store), alive as long as the job.
+class JobAnchor {
+ public:
+  virtual ~JobAnchor() = default;
+};
+
+struct Mesh {
+  std::vector<std::unique_ptr<Pair>> pairs;  // by rank; pairs[own rank] is null
+  std::vector<PeerInfo> peers;               // by rank, own included
+  std::unique_ptr<JobAnchor> anchor;
+};
+
+// Joins the store, waits for all ranks (until config.join_timeout), connects to every peer and
+// proves the secret both ways. Errors name the rank, host and what to do:
+//   kDeadlineExceeded  ranks that did not come, by number
+//   kPermissionDenied  wrong secret
+//   kAlreadyExists     the store's port is in use; or this rank is already there
+//   kInvalidArgument   world sizes differ; malformed config
+Status ConnectMesh(const JobConfig& config, Mesh* mesh);
+
+// Pairs between `size` ranks that are threads of this process: result[r] is rank r's mesh.
+// `pull` false makes large messages go through the rings, as between hosts of shared memory only.
+Status LoopbackMeshes(int size, bool pull, std::vector<Mesh>* meshes);
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_TRANSPORT_MESH_H_

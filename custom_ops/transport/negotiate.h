@@ -1,0 +1,21 @@
+// Finds out, together with the peer at the other end of a fresh and proved connection, how data
+// shall travel between the two.
+#ifndef TF_DDL_TRANSPORT_NEGOTIATE_H_
+#define TF_DDL_TRANSPORT_NEGOTIATE_H_
+
+#include "base/socket.h"
+#include "base/status.h"
+#include "base/time.h"
+#include "transport/mesh.h"
+#include "transport/stream_pair.h"
+
+namespace tf_ddl {
+
+// Both ends call it at the same time. Both must be able to use shared memory, or cross-memory
+// attach, for it to be used; what is missing is logged, not an error. `socket` becomes the pair's.
+Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& peer, Fd socket,
+                 Deadline deadline, const StopSignal* stop, PairParts* parts);
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_TRANSPORT_NEGOTIATE_H_

@@ -1,0 +1,477 @@
+#include "transport/stream_pair.h"
+
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+
+#include "base/time.h"
+#include "transport/frame_reader.h"
+#include "transport/inbox.h"
+#include "transport/outbox.h"
+#include "transport/pieces.h"
+#include "transport/socket_reader.h"
+
+namespace tf_ddl {
+namespace {
+
+// A socket that carries only control and wake frames needs little.
+constexpr size_t kControlBuffer = 4 << 10;
+constexpr size_t kDataBuffer = 256 << 10;
+// An offer with more pieces than one per this many bytes costs more than the copy it saves.
+constexpr size_t kMinBytesPerPiece = 128;
+// How long the cause of a loss (an abort, the end of the socket) may come after its first sign.
+constexpr double kCauseSeconds = 1.0;
+
+Status ParseAbort(const std::vector<uint8_t>& payload) {
+  const std::string text(payload.begin(), payload.end());
+  int code = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), code);
+  const size_t end = static_cast<size_t>(parsed.ptr - text.data());
+  if (parsed.ec != std::errc() || code < 1 || code > static_cast<int>(Code::kInternal) ||
+      end >= text.size() || text[end] != '\n') {
+    return Internal("a peer aborted the job without saying why");
+  }
+  return Status(static_cast<Code>(code), text.substr(end + 1));
+}
+
+class StreamPair : public Pair, private FrameTarget, private InboxEvents {
+ public:
+  explicit StreamPair(PairParts parts)
+      : parts_(std::move(parts)),
+        inbox_(parts_.rank, parts_.peer, parts_.reader.get(), this),
+        ring_frames_(this),
+        socket_frames_(this),
+        socket_reader_(parts_.segment != nullptr ? kControlBuffer : kDataBuffer, &socket_frames_,
+                       &inbox_) {
+    if (parts_.segment != nullptr) {
+      ring_writer_ = parts_.segment->Writer(parts_.side);
+      ring_reader_ = parts_.segment->Reader(parts_.side);
+      own_state_ = &parts_.segment->State(parts_.side);
+      peer_state_ = &parts_.segment->State(1 - parts_.side);
+    }
+  }
+  ~StreamPair() override { Close(0); }
+
+  int peer() const override { return parts_.peer; }
+  const char* transport() const override { return parts_.transport.c_str(); }
+  bool same_host() const override { return parts_.same_host; }
+  bool can_pull() const override { return parts_.reader != nullptr; }
+  void set_events(PairEvents* events) override { events_ = events; }
+
+  void Send(const Tag& tag, std::vector<iovec> pieces, std::function<void()> done) override;
+  void Receive(const Tag& tag, Sink* sink, std::function<void()> done) override;
+  void SendControl(ControlKind kind, const std::string& payload) override;
+  bool Poll(bool check_socket) override;
+  int fd() const override { return parts_.socket.get(); }
+  bool wants_write() const override { return parts_.socket.valid() && !socket_out_.empty(); }
+  bool PrepareSleep() override;
+  void CancelSleep() override;
+  void Close(int millis) override;
+
+ private:
+  bool has_ring() const { return own_state_ != nullptr; }
+  Outbox& data_out() { return has_ring() ? ring_out_ : socket_out_; }
+  bool working() const { return !closed_ && !aborted_ && failure_.ok(); }
+
+  Status OnDataBegin(const FrameHeader& header) override { return inbox_.BeginData(header); }
+  Status OnDataBytes(size_t offset, const uint8_t* data, size_t n) override {
+    return inbox_.Data(offset, data, n);
+  }
+  void OnDataDirect(size_t n) override { inbox_.DirectDone(n); }
+  Status OnDataEnd() override { return inbox_.EndData(); }
+  Status OnFrame(const FrameReader* from, const FrameHeader& header,
+                 std::vector<uint8_t> payload) override;
+  Status OnControlFrame(const FrameReader* from, const FrameHeader& header,
+                        std::vector<uint8_t> payload);
+  void OnReceived(std::function<void()> done) override { callbacks_.push_back(std::move(done)); }
+  void OnOfferRead(const Tag& tag, uint64_t id) override;
+
+  bool RunCallbacks();
+  bool ReadRing();
+  bool ReadSocket();
+  bool DiscardSocket();
+  bool Work();
+  bool Flush();
+  bool FlushSocket();
+  bool FlushRing();
+  void WakePeer(uint32_t if_state_at_least);
+  void Settle();
+
+  void Fail(Status status);
+  // The peer is gone, or its stream makes no sense.
+  void Broken(const Status& status);
+  Status Lost(const std::string& how) const;
+
+  PairParts parts_;
+  PairEvents* events_ = nullptr;
+  Inbox inbox_;
+  FrameReader ring_frames_;
+  FrameReader socket_frames_;
+  SocketReader socket_reader_;
+  RingWriter ring_writer_;
+  RingReader ring_reader_;
+  SideState* own_state_ = nullptr;
+  SideState* peer_state_ = nullptr;
+  Outbox ring_out_;
+  Outbox socket_out_;
+  uint64_t next_offer_ = 1;
+  std::unordered_map<uint64_t, std::function<void()>> offers_;  // read by the peer, some day
+  Outbox::Callbacks callbacks_;  // run by Poll, after its reading and writing
+
+  bool closed_ = false;
+  bool aborted_ = false;  // by this side
+  Status failure_;
+  bool ended_ = false;  // the socket has been read to its end
+  std::string end_reason_;
+  bool bye_on_ring_ = false;
+  bool bye_on_socket_ = false;
+  bool bye_told_ = false;
+  // A first sign that the peer is gone; its cause is looked for in the socket until the deadline.
+  Status suspicion_;
+  Deadline suspicion_deadline_;
+};
+
+void StreamPair::Send(const Tag& tag, std::vector<iovec> pieces, std::function<void()> done) {
+  if (!working()) return;
+  pieces.erase(std::remove_if(pieces.begin(), pieces.end(),
+                              [](const iovec& piece) { return piece.iov_len == 0; }),
+               pieces.end());
+  FrameHeader header;
+  header.tag = tag;
+  header.bytes = TotalBytes(pieces);
+  const bool offer = can_pull() && header.bytes > kEagerBytes &&
+                     pieces.size() <= kMaxOfferedPieces &&
+                     header.bytes / pieces.size() >= kMinBytesPerPiece;
+  if (offer) {
+    header.type = static_cast<uint16_t>(FrameType::kOffer);
+    header.pieces = static_cast<uint32_t>(pieces.size());
+    header.id = next_offer_++;
+    std::vector<uint8_t> payload(pieces.size() * sizeof(OfferedPiece));
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      const OfferedPiece piece = {reinterpret_cast<uint64_t>(pieces[i].iov_base),
+                                  pieces[i].iov_len};
+      std::memcpy(payload.data() + i * sizeof piece, &piece, sizeof piece);
+    }
+    offers_.emplace(header.id, std::move(done));
+    data_out().PushOwned(header, std::move(payload));
+  } else {
+    header.type = static_cast<uint16_t>(FrameType::kData);
+    data_out().Push(header, std::move(pieces), std::move(done));
+  }
+  Flush();
+}
+
+void StreamPair::Receive(const Tag& tag, Sink* sink, std::function<void()> done) {
+  if (!working()) return;
+  Status status = inbox_.Receive(tag, sink, std::move(done));
+  if (!status.ok()) Fail(std::move(status));
+}
+
+void StreamPair::SendControl(ControlKind kind, const std::string& payload) {
+  if (closed_ || !parts_.socket.valid()) return;
+  if (kind == ControlKind::kAbort) {  // the last thing that this side has to say
+    aborted_ = true;
+    ring_out_.Clear();
+    socket_out_.DropUnstartedData();
+  }
+  FrameHeader header;
+  header.type = static_cast<uint16_t>(FrameType::kControl);
+  header.control = static_cast<uint32_t>(kind);
+  header.bytes = payload.size();
+  // A goodbye stands behind everything else on both ways.
+  if (kind == ControlKind::kBye && has_ring()) {
+    ring_out_.PushOwned(header, {payload.begin(), payload.end()});
+  }
+  socket_out_.PushOwned(header, {payload.begin(), payload.end()});
+  Flush();
+}
+
+Status StreamPair::OnFrame(const FrameReader* from, const FrameHeader& header,
+                           std::vector<uint8_t> payload) {
+  switch (static_cast<FrameType>(header.type)) {
+    case FrameType::kOffer:
+      return inbox_.Offer(header, payload);
+    case FrameType::kAck: {
+      auto offer = offers_.find(header.id);
+      if (offer == offers_.end()) return Internal("acknowledged a message that was not offered");
+      callbacks_.push_back(std::move(offer->second));
+      offers_.erase(offer);
+      return OkStatus();
+    }
+    case FrameType::kControl:
+      return OnControlFrame(from, header, std::move(payload));
+    case FrameType::kData:
+    case FrameType::kWake:
+      break;
+  }
+  return OkStatus();
+}
+
+Status StreamPair::OnControlFrame(const FrameReader* from, const FrameHeader& header,
+                                  std::vector<uint8_t> payload) {
+  const auto kind = static_cast<ControlKind>(header.control);
+  if (kind == ControlKind::kAbort) {
+    Fail(ParseAbort(payload));
+    return failure_;  // what follows is of no interest
+  } else if (kind == ControlKind::kBye) {
+    (from == &ring_frames_ ? bye_on_ring_ : bye_on_socket_) = true;
+  } else {
+    callbacks_.push_back([this, kind, text = std::string(payload.begin(), payload.end())] {
+      if (events_ != nullptr) events_->OnControl(parts_.peer, kind, text);
+    });
+  }
+  return OkStatus();
+}
+
+void StreamPair::OnOfferRead(const Tag& tag, uint64_t id) {
+  FrameHeader header;
+  header.type = static_cast<uint16_t>(FrameType::kAck);
+  header.tag = tag;
+  header.id = id;
+  if (working()) data_out().PushOwned(header, {});
+}
+
+bool StreamPair::Poll(bool check_socket) {
+  if (closed_) return false;
+  bool moved = RunCallbacks();
+  if (closed_) return moved;
+  if (!failure_.ok()) {
+    if (check_socket) DiscardSocket();
+    FlushSocket();
+    return RunCallbacks() || moved;
+  }
+  moved |= ReadRing();
+  if (failure_.ok() && suspicion_.ok()) moved |= Work();
+  if (failure_.ok() && (check_socket || !suspicion_.ok())) moved |= ReadSocket();
+  if (failure_.ok()) moved |= Flush();
+  if (failure_.ok()) Settle();
+  return RunCallbacks() || moved;
+}
+
+// Runs what is there now; what the callbacks add waits for the next time, so that this ends.
+bool StreamPair::RunCallbacks() {
+  const size_t n = callbacks_.size();
+  for (size_t i = 0; i < n && !closed_; ++i) {
+    const std::function<void()> callback = std::move(callbacks_.front());
+    callbacks_.pop_front();
+    if (callback) callback();
+  }
+  return n > 0;
+}
+
+bool StreamPair::ReadRing() {
+  if (!has_ring()) return false;
+  size_t moved = 0;
+  while (failure_.ok() && moved < kPollBytes) {
+    Span span = ring_reader_.Peek();
+    if (span.size == 0) break;
+    span.size = std::min(span.size, ring_reader_.capacity() / 4);
+    const Status status = ring_frames_.Feed(span);
+    if (!status.ok()) Broken(status);
+    ring_reader_.Pop(span.size);
+    moved += span.size;
+    if (ring_reader_.unpublished() >= ring_reader_.capacity() / 4) {
+      ring_reader_.Publish();
+      WakePeer(kAsleepForSpace);
+    }
+  }
+  if (ring_reader_.unpublished() > 0) {
+    ring_reader_.Publish();
+    WakePeer(kAsleepForSpace);
+  }
+  return moved > 0;
+}
+
+bool StreamPair::ReadSocket() {
+  size_t moved = 0;
+  while (failure_.ok() && parts_.socket.valid() && moved < kPollBytes) {
+    SocketReader::Result result;
+    int error = 0;
+    const Status status = socket_reader_.Read(fd(), &result, &error, &moved);
+    if (!status.ok()) Broken(status);
+    if (result == SocketReader::Result::kEmpty) break;
+    if (result == SocketReader::Result::kMoved) continue;
+    ended_ = true;
+    if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH) {
+      end_reason_ = "its host does not answer (" + std::generic_category().message(error) + ")";
+    }
+    parts_.socket.Reset();  // leaves every epoll set
+    return true;
+  }
+  return moved > 0;
+}
+
+// After a failure: keeps the socket from filling up and from looking readable for ever.
+bool StreamPair::DiscardSocket() {
+  uint8_t bytes[4096];
+  size_t moved = 0;
+  while (parts_.socket.valid() && moved < kPollBytes) {
+    const ssize_t n = recv(fd(), bytes, sizeof bytes, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (n <= 0) parts_.socket.Reset();
+    moved += n > 0 ? static_cast<size_t>(n) : 0;
+  }
+  return moved > 0;
+}
+
+bool StreamPair::Work() {
+  size_t moved = 0;
+  Status status = inbox_.Work(kPollBytes, &moved);
+  if (status.code() == Code::kUnavailable) {
+    suspicion_ = std::move(status);
+    suspicion_deadline_ = DeadlineIn(kCauseSeconds);
+  } else if (!status.ok()) {
+    Fail(std::move(status));
+  }
+  return moved > 0;
+}
+
+bool StreamPair::Flush() {
+  const bool ring = FlushRing();
+  return FlushSocket() || ring;
+}
+
+bool StreamPair::FlushRing() {
+  if (!has_ring() || ring_out_.empty()) return false;
+  const size_t n = ring_out_.WriteTo(&ring_writer_, kPollBytes, &callbacks_);
+  if (n > 0) WakePeer(kAsleep);
+  return n > 0;
+}
+
+bool StreamPair::FlushSocket() {
+  size_t moved = 0;
+  while (parts_.socket.valid() && !socket_out_.empty() && moved < kPollBytes) {
+    const ssize_t n = socket_out_.WriteTo(fd(), kPollBytes, &callbacks_);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (n < 0) {
+      // The peer's last words may still lie in the socket: reading finds them, or the end.
+      socket_out_.Clear();
+      if (suspicion_.ok()) {
+        suspicion_ = Unavailable("the connection broke (" +
+                                 std::generic_category().message(errno) + ")");
+        suspicion_deadline_ = DeadlineIn(kCauseSeconds);
+      }
+      break;
+    }
+    moved += static_cast<size_t>(n);
+  }
+  return moved > 0;
+}
+
+void StreamPair::WakePeer(uint32_t if_state_at_least) {
+  uint32_t state = peer_state_->sleep.load();
+  if (state < if_state_at_least || state == kAwake) return;
+  if (!peer_state_->sleep.compare_exchange_strong(state, kAwake)) return;  // it woke by itself
+  FrameHeader header;
+  header.type = static_cast<uint16_t>(FrameType::kWake);
+  socket_out_.PushOwned(header, {});
+  FlushSocket();
+}
+
+// Decides what an ended stream means, once everything that was sent before has been read.
+void StreamPair::Settle() {
+  const bool drained = !inbox_.has_work() && (!has_ring() || ring_reader_.Peek().size == 0);
+  const bool bye = bye_on_socket_ && (!has_ring() || bye_on_ring_ || ended_);
+  if (!suspicion_.ok()) {
+    if (bye_on_socket_) {
+      Fail(Unavailable(parts_.peer_name + " left while rank " + std::to_string(parts_.rank) +
+                       " still needed its data"));
+    } else if (ended_) {
+      Fail(Lost(end_reason_));
+    } else if (Clock::now() >= suspicion_deadline_) {
+      Fail(Lost(suspicion_.message()));
+    }
+    return;
+  }
+  if (!drained) return;
+  if (bye && !bye_told_) {
+    bye_told_ = true;
+    callbacks_.push_back([this] {
+      if (events_ != nullptr) events_->OnBye(parts_.peer);
+    });
+  } else if (ended_ && !bye) {
+    Fail(Lost(end_reason_));
+  }
+}
+
+Status StreamPair::Lost(const std::string& how) const {
+  return Unavailable("lost connection to " + parts_.peer_name + ": " +
+                     (how.empty() ? "the process died or was killed" : how));
+}
+
+void StreamPair::Broken(const Status& status) {
+  if (status.code() == Code::kInvalidArgument) return Fail(status);
+  Fail(Status(status.code(), parts_.peer_name + " " + status.message()));
+}
+
+void StreamPair::Fail(Status status) {
+  if (!failure_.ok()) return;
+  failure_ = std::move(status);
+  inbox_.Clear();
+  offers_.clear();
+  callbacks_.push_back([this] {
+    if (events_ != nullptr) events_->OnFailure(parts_.peer, failure_);
+  });
+}
+
+bool StreamPair::PrepareSleep() {
+  if (closed_) return true;
+  if (!callbacks_.empty()) return false;
+  if (!failure_.ok()) return true;
+  if (inbox_.has_work() || !suspicion_.ok()) return false;
+  if (!has_ring()) return true;
+  const bool more = !ring_out_.empty();
+  own_state_->sleep.store(more ? kAsleepForSpace : kAsleep);
+  if (ring_reader_.Peek().size > 0 || (more && ring_writer_.Free().size > 0)) {
+    own_state_->sleep.store(kAwake);
+    return false;
+  }
+  return true;
+}
+
+void StreamPair::CancelSleep() {
+  if (has_ring()) own_state_->sleep.store(kAwake, std::memory_order_relaxed);
+}
+
+void StreamPair::Close(int millis) {
+  if (closed_) return;
+  closed_ = true;
+  if (parts_.reader != nullptr) parts_.reader->Withdraw();
+  inbox_.Clear();
+  offers_.clear();
+  callbacks_.clear();
+  const Deadline deadline = DeadlineIn(millis / 1000.0);
+  bool pushed = false;
+  while (parts_.socket.valid() && !pushed) {
+    Flush();
+    int unsent = 0;  // TCP: what the other host has not confirmed; closing might lose it
+    pushed = socket_out_.empty() && ring_out_.empty() &&
+             (parts_.same_host || ioctl(fd(), SIOCOUTQ, &unsent) != 0 || unsent == 0);
+    if (pushed || Clock::now() >= deadline) break;
+    pollfd waiting = {fd(), static_cast<short>(wants_write() ? POLLIN | POLLOUT : POLLIN), 0};
+    poll(&waiting, 1, std::min(MillisLeft(deadline), 1));
+    DiscardSocket();
+  }
+  DiscardSocket();
+  callbacks_.clear();
+  parts_.socket.Reset();
+}
+
+}  // namespace
+
+std::unique_ptr<Pair> NewStreamPair(PairParts parts) {
+  return std::make_unique<StreamPair>(std::move(parts));
+}
+
+}  // namespace tf_ddl

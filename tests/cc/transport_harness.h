@@ -1,0 +1,308 @@
+// What the transport tests share: meshes of every kind, sinks that check what they get, and a node
+// that drives one rank's pairs.
+#ifndef TF_DDL_TESTS_CC_TRANSPORT_HARNESS_H_
+#define TF_DDL_TESTS_CC_TRANSPORT_HARNESS_H_
+
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/socket.h"
+#include "base/time.h"
+#include "transport/mesh.h"
+#include "transport/pair.h"
+#include "transport/remote_reader.h"
+#include "transport/segment.h"
+#include "transport/stream_pair.h"
+
+namespace tf_ddl {
+
+enum class Kind { kMemory, kLoopbackRing, kTinyRing, kTinyRingPull, kCma, kShm, kTcp };
+
+inline const char* NameOf(Kind kind) {
+  switch (kind) {
+    case Kind::kMemory:
+      return "Memory";
+    case Kind::kLoopbackRing:
+      return "LoopbackRing";
+    case Kind::kTinyRing:
+      return "TinyRing";
+    case Kind::kTinyRingPull:
+      return "TinyRingPull";
+    case Kind::kCma:
+      return "Cma";
+    case Kind::kShm:
+      return "Shm";
+    case Kind::kTcp:
+      return "Tcp";
+  }
+  return "";
+}
+
+constexpr const char* kSecret = "the secret of this test";
+
+// A port that was free a moment ago.
+inline int FreePort() {
+  Fd socket;
+  int port = 0;
+  EXPECT_TRUE(Listen("127.0.0.1", 0, &socket, &port).ok());
+  return port;
+}
+
+inline JobConfig Config(int rank, int size, int port) {
+  JobConfig config;
+  config.rank = rank;
+  config.size = size;
+  config.rendezvous = "127.0.0.1:" + std::to_string(port);
+  config.secret = kSecret;
+  config.join_timeout = 20.0;
+  return config;
+}
+
+// ConnectMesh of several ranks at once, each on a thread of this process.
+inline std::vector<Status> ConnectAll(const std::vector<JobConfig>& configs,
+                                      std::vector<Mesh>* meshes) {
+  std::vector<Status> statuses(configs.size());
+  meshes->clear();
+  meshes->resize(configs.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < configs.size(); ++i) {
+    threads.emplace_back([&, i] { statuses[i] = ConnectMesh(configs[i], &(*meshes)[i]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return statuses;
+}
+
+// Two ranks over rings so small that every frame wraps around.
+inline std::vector<Mesh> TinyRingMeshes(bool pull) {
+  int sockets[2];
+  EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets), 0);
+  std::shared_ptr<Segment> segment;
+  EXPECT_TRUE(Segment::CreatePrivate(256, &segment).ok());
+  std::unique_ptr<RemoteReader> readers[2];
+  if (pull) NewMemoryReaders(readers);
+  std::vector<Mesh> meshes(2);
+  for (int rank = 0; rank < 2; ++rank) {
+    PairParts parts;
+    parts.rank = rank;
+    parts.peer = 1 - rank;
+    parts.peer_name = "rank " + std::to_string(1 - rank);
+    parts.transport = "shm";
+    parts.same_host = true;
+    parts.socket = Fd(sockets[rank]);
+    parts.segment = segment;
+    parts.side = rank;
+    parts.reader = std::move(readers[rank]);
+    meshes[rank].pairs.resize(2);
+    meshes[rank].pairs[1 - rank] = NewStreamPair(std::move(parts));
+  }
+  return meshes;
+}
+
+// The meshes of `size` ranks, all in this process.
+inline std::vector<Mesh> MakeMeshes(Kind kind, int size) {
+  std::vector<Mesh> meshes;
+  if (kind == Kind::kTinyRing || kind == Kind::kTinyRingPull) {
+    return TinyRingMeshes(kind == Kind::kTinyRingPull);
+  }
+  if (kind == Kind::kMemory || kind == Kind::kLoopbackRing) {
+    EXPECT_TRUE(LoopbackMeshes(size, kind == Kind::kMemory, &meshes).ok());
+    return meshes;
+  }
+  const int port = FreePort();
+  std::vector<JobConfig> configs;
+  for (int rank = 0; rank < size; ++rank) {
+    configs.push_back(Config(rank, size, port));
+    configs.back().use_shared_memory = kind != Kind::kTcp;
+    configs.back().use_cma = kind == Kind::kCma;
+  }
+  for (const Status& status : ConnectAll(configs, &meshes)) {
+    EXPECT_TRUE(status.ok()) << status.message();
+    if (!status.ok()) return {};
+  }
+  return meshes;
+}
+
+// Bytes that differ at every place and with every seed.
+inline std::vector<uint8_t> Pattern(size_t n, uint32_t seed) {
+  std::vector<uint8_t> bytes(n);
+  uint32_t state = seed * 2654435761u + 12345u;
+  for (uint8_t& byte : bytes) {
+    state = state * 1664525u + 1013904223u;
+    byte = static_cast<uint8_t>(state >> 24);
+  }
+  return bytes;
+}
+
+// Cuts memory into pieces whose sizes go round through `cuts`.
+inline std::vector<iovec> Cut(uint8_t* data, size_t n, const std::vector<size_t>& cuts) {
+  std::vector<iovec> pieces;
+  size_t at = 0;
+  for (size_t i = 0; at < n; ++i) {
+    const size_t part = std::min(cuts[i % cuts.size()], n - at);
+    pieces.push_back({data + at, part});
+    at += part;
+  }
+  return pieces;
+}
+
+// Takes a message straight into pieces of its memory.
+class CopySink : public Sink {
+ public:
+  explicit CopySink(size_t n, std::vector<size_t> cuts = {SIZE_MAX})
+      : data(n), pieces_(Cut(data.data(), n, cuts)) {
+    size_t at = 0;
+    for (const iovec& piece : pieces_) {
+      begins_.push_back(at);
+      at += piece.iov_len;
+    }
+  }
+  size_t bytes() const override { return data.size(); }
+  void Windows(size_t offset, size_t max_bytes, std::vector<iovec>* out) override {
+    const auto after = std::upper_bound(begins_.begin(), begins_.end(), offset);
+    size_t i = static_cast<size_t>(after - begins_.begin()) - 1;
+    for (offset -= begins_[i]; max_bytes > 0; ++i) {
+      const size_t part = std::min(pieces_[i].iov_len - offset, max_bytes);
+      out->push_back({static_cast<uint8_t*>(pieces_[i].iov_base) + offset, part});
+      max_bytes -= part;
+      offset = 0;
+    }
+  }
+  void Consume(size_t, const uint8_t*, size_t) override { ADD_FAILURE() << "has windows"; }
+
+  std::vector<uint8_t> data;
+
+ private:
+  const std::vector<iovec> pieces_;
+  std::vector<size_t> begins_;  // message byte at which each piece begins
+};
+
+// Adds a message, byte by byte, to what is there, as a reduction does.
+class AddSink : public Sink {
+ public:
+  explicit AddSink(size_t n) : data(n, 0) {}
+  size_t bytes() const override { return data.size(); }
+  void Windows(size_t, size_t, std::vector<iovec>*) override {}
+  void Consume(size_t offset, const uint8_t* from, size_t n) override {
+    EXPECT_EQ(offset, next_);
+    EXPECT_EQ(offset % 16, 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(from) % 16, 0u);
+    EXPECT_TRUE(n % 16 == 0 || offset + n == data.size()) << offset << " " << n;
+    next_ = offset + n;
+    for (size_t i = 0; i < n; ++i) data[offset + i] = static_cast<uint8_t>(data[offset + i] + from[i]);
+  }
+
+  std::vector<uint8_t> data;
+
+ private:
+  size_t next_ = 0;
+};
+
+// One rank: drives its pairs and records what happens.
+class Node : public PairEvents {
+ public:
+  struct Control {
+    int peer;
+    ControlKind kind;
+    std::string payload;
+  };
+
+  explicit Node(Mesh mesh) : mesh_(std::move(mesh)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    for (auto& pair : mesh_.pairs) {
+      if (pair == nullptr) continue;
+      pair->set_events(this);
+      epoll_event event = {};
+      event.events = EPOLLIN;
+      event.data.u32 = static_cast<uint32_t>(pair->peer());
+      EXPECT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pair->fd(), &event), 0);
+    }
+  }
+
+  Pair& to(int peer) { return *mesh_.pairs[peer]; }
+  Mesh& mesh() { return mesh_; }
+
+  bool Poll(bool check_socket = true) {
+    bool moved = false;
+    for (auto& pair : mesh_.pairs) {
+      if (pair != nullptr) moved |= pair->Poll(check_socket);
+    }
+    return moved;
+  }
+
+  // Sleeps as a communicator does: only when every pair agrees, and on its sockets.
+  void Sleep(int millis) {
+    bool may_sleep = true;
+    for (auto& pair : mesh_.pairs) {
+      if (pair == nullptr) continue;
+      epoll_event event = {};
+      event.events = EPOLLIN | (pair->wants_write() ? EPOLLOUT : 0u);
+      if (pair->fd() >= 0) epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, pair->fd(), &event);
+      if (!pair->PrepareSleep()) may_sleep = false;
+    }
+    if (may_sleep) {
+      epoll_event events[16];
+      epoll_wait(epoll_.get(), events, 16, millis);
+    }
+    for (auto& pair : mesh_.pairs) {
+      if (pair != nullptr) pair->CancelSleep();
+    }
+  }
+
+  // Runs until `done` or until `seconds` have passed; false in the latter case.
+  bool Run(const std::function<bool()>& done, double seconds = 20.0) {
+    const Deadline deadline = DeadlineIn(seconds);
+    while (!done()) {
+      if (Clock::now() >= deadline) return false;
+      if (!Poll()) Sleep(std::min(MillisLeft(deadline), 1000));
+    }
+    return true;
+  }
+
+  void OnControl(int peer, ControlKind kind, std::string payload) override {
+    controls.push_back({peer, kind, std::move(payload)});
+    log.push_back("control");
+  }
+  void OnBye(int peer) override {
+    byes.push_back(peer);
+    log.push_back("bye");
+  }
+  void OnFailure(int peer, const Status& status) override {
+    failures.emplace_back(peer, status);
+    log.push_back("failure");
+  }
+
+  std::vector<Control> controls;
+  std::vector<int> byes;
+  std::vector<std::pair<int, Status>> failures;
+  std::vector<std::string> log;
+
+ private:
+  Mesh mesh_;
+  Fd epoll_;
+};
+
+// Drives two ranks from one thread until `done`.
+inline bool RunBoth(Node* a, Node* b, const std::function<bool()>& done, double seconds = 20.0) {
+  const Deadline deadline = DeadlineIn(seconds);
+  while (!done()) {
+    if (Clock::now() >= deadline) return false;
+    const bool moved = a->Poll();
+    if (!b->Poll() && !moved) usleep(50);
+  }
+  return true;
+}
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_TESTS_CC_TRANSPORT_HARNESS_H_

@@ -1,0 +1,216 @@
+// ConnectMesh between ranks that are threads of this process, with and without disturbance.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "rendezvous/handshake.h"
+#include "transport_harness.h"
+
+namespace tf_ddl {
+namespace {
+
+bool Says(const Status& status, const std::string& text) {
+  return status.message().find(text) != std::string::npos;
+}
+
+TEST(MeshTest, AWorldOfOneNeedsNothing) {
+  JobConfig config;
+  Mesh mesh;
+  ASSERT_TRUE(ConnectMesh(config, &mesh).ok());
+  ASSERT_EQ(mesh.pairs.size(), 1u);
+  EXPECT_EQ(mesh.pairs[0], nullptr);
+  ASSERT_EQ(mesh.peers.size(), 1u);
+  EXPECT_EQ(mesh.peers[0].pid, getpid());
+}
+
+TEST(MeshTest, TransportsAreAsConfigured) {
+  for (const Kind kind : {Kind::kCma, Kind::kShm, Kind::kTcp}) {
+    std::vector<Mesh> meshes = MakeMeshes(kind, 3);
+    ASSERT_EQ(meshes.size(), 3u);
+    const std::string name = kind == Kind::kCma ? "cma" : kind == Kind::kShm ? "shm" : "tcp";
+    for (int rank = 0; rank < 3; ++rank) {
+      for (int peer = 0; peer < 3; ++peer) {
+        if (peer == rank) {
+          EXPECT_EQ(meshes[rank].pairs[peer], nullptr);
+          continue;
+        }
+        const Pair& pair = *meshes[rank].pairs[peer];
+        EXPECT_EQ(pair.peer(), peer);
+        EXPECT_EQ(pair.transport(), name);
+        EXPECT_TRUE(pair.same_host());
+        EXPECT_EQ(pair.can_pull(), kind == Kind::kCma);
+      }
+      EXPECT_EQ(meshes[rank].anchor != nullptr, rank == 0);
+      ASSERT_EQ(meshes[rank].peers.size(), 3u);
+    }
+  }
+}
+
+TEST(MeshTest, RanksThatDisagreeAboutMemoryUseWhatBothCan) {
+  const int port = FreePort();
+  std::vector<JobConfig> configs;
+  for (int rank = 0; rank < 3; ++rank) configs.push_back(Config(rank, 3, port));
+  configs[0].use_shared_memory = false;
+  configs[1].use_cma = false;
+  std::vector<Mesh> meshes;
+  for (const Status& status : ConnectAll(configs, &meshes)) {
+    ASSERT_TRUE(status.ok()) << status.message();
+  }
+  EXPECT_STREQ(meshes[0].pairs[1]->transport(), "tcp");
+  EXPECT_STREQ(meshes[1].pairs[0]->transport(), "tcp");
+  EXPECT_STREQ(meshes[2].pairs[0]->transport(), "tcp");
+  EXPECT_STREQ(meshes[1].pairs[2]->transport(), "shm");
+  EXPECT_STREQ(meshes[2].pairs[1]->transport(), "shm");
+}
+
+TEST(MeshTest, NineRanksAllToAll) {
+  for (const Kind kind : {Kind::kMemory, Kind::kCma, Kind::kTcp}) {
+    constexpr int kSize = 9;
+    const size_t n = 40000;
+    std::vector<Mesh> meshes = MakeMeshes(kind, kSize);
+    ASSERT_EQ(meshes.size(), static_cast<size_t>(kSize));
+    std::atomic<int> finished{0};
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < kSize; ++rank) {
+      threads.emplace_back([&, rank] {
+        Node node(std::move(meshes[rank]));
+        std::vector<std::vector<uint8_t>> out(kSize);
+        std::vector<std::unique_ptr<CopySink>> in(kSize);
+        int done = 0;
+        for (int peer = 0; peer < kSize; ++peer) {
+          if (peer == rank) continue;
+          out[peer] = Pattern(n, rank * 100 + peer);
+          in[peer] = std::make_unique<CopySink>(n);
+          node.to(peer).Send({1, 2, 3}, {{out[peer].data(), n}}, [&] { ++done; });
+          node.to(peer).Receive({1, 2, 3}, in[peer].get(), [&] { ++done; });
+        }
+        EXPECT_TRUE(node.Run([&] { return done == 2 * (kSize - 1); }));
+        for (int peer = 0; peer < kSize; ++peer) {
+          if (peer == rank) continue;
+          EXPECT_TRUE(in[peer]->data == Pattern(n, peer * 100 + rank)) << rank << " " << peer;
+        }
+        ++finished;
+        node.Run([&] { return finished == kSize; }, 5);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+TEST(MeshTest, ConfigurationErrorsAreSaidAtOnce) {
+  Mesh mesh;
+  JobConfig config = Config(2, 2, 1);
+  EXPECT_EQ(ConnectMesh(config, &mesh).code(), Code::kInvalidArgument);
+  config = Config(0, 0, 1);
+  EXPECT_EQ(ConnectMesh(config, &mesh).code(), Code::kInvalidArgument);
+  config = Config(0, 2, 1);
+  config.secret.clear();
+  EXPECT_TRUE(Says(ConnectMesh(config, &mesh), "DDL_SECRET"));
+  for (const int rank : {0, 1}) {
+    config = Config(rank, 2, 1);
+    config.rendezvous = "not an address";
+    const Status status = ConnectMesh(config, &mesh);
+    EXPECT_EQ(status.code(), Code::kInvalidArgument);
+    EXPECT_TRUE(Says(status, "DDL_RENDEZVOUS"));
+  }
+}
+
+TEST(MeshTest, PortInUse) {
+  Fd taken;
+  int port = 0;
+  ASSERT_TRUE(Listen("127.0.0.1", 0, &taken, &port).ok());
+  Mesh mesh;
+  const Status status = ConnectMesh(Config(0, 2, port), &mesh);
+  EXPECT_EQ(status.code(), Code::kAlreadyExists);
+  EXPECT_TRUE(Says(status, "port " + std::to_string(port))) << status.message();
+}
+
+TEST(MeshTest, AMissingRankIsNamedOnEveryRank) {
+  const int port = FreePort();
+  std::vector<JobConfig> configs = {Config(0, 3, port), Config(2, 3, port)};
+  for (JobConfig& config : configs) config.join_timeout = 0.5;
+  std::vector<Mesh> meshes;
+  for (const Status& status : ConnectAll(configs, &meshes)) {
+    EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
+    EXPECT_TRUE(Says(status, "rank 1 of 3 did not come")) << status.message();
+  }
+}
+
+TEST(MeshTest, WrongSecretWrongSizeAndTwiceTheSameRank) {
+  const int port = FreePort();
+  std::vector<JobConfig> configs = {Config(0, 2, port), Config(1, 2, port), Config(1, 3, port)};
+  configs[0].join_timeout = 1.5;
+  configs[1].secret = "a wrong one";
+  std::vector<Mesh> meshes;
+  auto statuses = ConnectAll(configs, &meshes);
+  EXPECT_EQ(statuses[0].code(), Code::kDeadlineExceeded);
+  EXPECT_TRUE(Says(statuses[0], "wrong secret")) << statuses[0].message();
+  EXPECT_EQ(statuses[1].code(), Code::kPermissionDenied);
+  EXPECT_EQ(statuses[2].code(), Code::kInvalidArgument);
+
+  configs = {Config(0, 3, port), Config(1, 3, port), Config(1, 3, port)};
+  configs[0].join_timeout = 1.5;
+  statuses = ConnectAll(configs, &meshes);
+  EXPECT_EQ(statuses[0].code(), Code::kDeadlineExceeded);
+  const bool second_refused = statuses[2].code() == Code::kAlreadyExists;
+  EXPECT_EQ(statuses[second_refused ? 2 : 1].code(), Code::kAlreadyExists);
+  EXPECT_EQ(statuses[second_refused ? 1 : 2].code(), Code::kDeadlineExceeded);
+}
+
+// Finds the listening ports of this process and sends them noise while a mesh connects.
+std::vector<int> ListeningPorts() {
+  std::vector<int> ports;
+  for (int fd = 3; fd < 256; ++fd) {
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
+      continue;
+    }
+    const std::string where = LocalAddress(fd).HostAndPort();
+    ports.push_back(std::stoi(where.substr(where.rfind(':') + 1)));
+  }
+  return ports;
+}
+
+TEST(MeshTest, GarbageOnEveryListeningPortDoesNoHarm) {
+  std::atomic<bool> stop{false};
+  std::atomic<int> disturbed{0};
+  std::thread vandal([&] {
+    std::vector<Fd> silent;
+    while (!stop) {
+      for (const int port : ListeningPorts()) {
+        std::vector<Address> addresses;
+        Fd socket;
+        if (!Resolve("127.0.0.1", port, &addresses).ok()) continue;
+        if (!Connect(addresses[0], DeadlineIn(0.2), nullptr, &socket).ok()) continue;
+        const std::string garbage(500, static_cast<char>(disturbed.load()));
+        WriteAll(socket.get(), garbage.data(), garbage.size(), DeadlineIn(0.1), nullptr);
+        if (++disturbed % 4 == 0 && silent.size() < 100) silent.push_back(std::move(socket));
+      }
+      usleep(2000);
+    }
+  });
+  const int port = FreePort();
+  std::vector<JobConfig> configs;
+  for (int rank = 0; rank < 3; ++rank) configs.push_back(Config(rank, 3, port));
+  std::vector<Mesh> meshes(3);
+  std::vector<Status> statuses(3);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 3; ++rank) {
+    threads.emplace_back([&, rank] {
+      usleep(rank * 150000);  // time for the vandal to find the listeners
+      statuses[rank] = ConnectMesh(configs[rank], &meshes[rank]);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  stop = true;
+  vandal.join();
+  for (const Status& status : statuses) EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_GT(disturbed.load(), 10);
+}
+
+}  // namespace
+}  // namespace tf_ddl

@@ -1,0 +1,143 @@
+"""The architecture, held by what may be included and imported where."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: What each folder of custom_ops/ may include from, besides itself.
+LAYERS = {
+    "base": set(),
+    "transport": {"base", "rendezvous"},
+    "rendezvous": {"base", "transport"},
+    "plan": {"base"},
+    "comm": {"base", "plan", "transport"},
+    "engine": {"base", "comm", "plan", "transport"},
+    "capi": {"base", "comm", "engine", "plan", "rendezvous", "transport"},
+    "ops": {"base"},
+    "kernels": {"base", "engine"},
+}
+#: The only folders that may include TensorFlow's headers.
+TENSORFLOW_FOLDERS = {"ops", "kernels"}
+#: The only Python module that may import tensorflow.python.*.
+COMPAT = "tf_ddl/_tf_compat.py"
+
+
+def _cpp_files(root: Path) -> list[Path]:
+    files = [*(root / "custom_ops").rglob("*.cc"), *(root / "custom_ops").rglob("*.h")]
+    assert len(files) > 20
+    return files
+
+
+def _imports(path: Path) -> set[str]:
+    """Every module that a Python file imports, anywhere in it."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
+
+
+def test_every_folder_is_a_known_layer(root: Path) -> None:
+    folders = {path.parent.name for path in _cpp_files(root)}
+    assert folders <= set(LAYERS)
+
+
+def test_layers_include_only_what_is_below(root: Path) -> None:
+    wrong = []
+    for path in _cpp_files(root):
+        layer = path.parent.name
+        for included in re.findall(r'(?m)^#include "(\w+)/', path.read_text()):
+            if included in LAYERS and included not in LAYERS[layer] | {layer}:
+                wrong.append(f"{path.relative_to(root)} includes {included}/")
+    assert not wrong
+
+
+def test_only_ops_and_kernels_know_tensorflow(root: Path) -> None:
+    pattern = re.compile(r'(?m)^#include ["<](tensorflow|tsl|xla|absl|Eigen|unsupported)/')
+    users = {path.parent.name for path in _cpp_files(root) if pattern.search(path.read_text())}
+    assert users <= TENSORFLOW_FOLDERS
+
+
+def test_one_module_imports_tensorflow_python(root: Path) -> None:
+    users = [
+        str(path.relative_to(root))
+        for path in (root / "tf_ddl").rglob("*.py")
+        if any(name.startswith("tensorflow.python") for name in _imports(path))
+    ]
+    assert users == [COMPAT]
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "keras"):
+            raise AssertionError(f"{name} was imported")
+
+sys.meta_path.insert(0, Refuse())
+"""
+
+ONE_RANK = """
+import numpy as np
+from tf_ddl import collective
+collective.init()
+assert (collective.rank(), collective.size()) == (0, 1)
+array = np.arange(5, dtype=np.float32)
+assert collective.all_reduce(array, out=array) is array and array[4] == 4
+assert collective.all_gather(array).shape == (5,)
+collective.barrier()
+collective.shutdown()
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import tf_ddl",
+        "import tf_ddl.run, tf_ddl.errors, tf_ddl.options, tf_ddl.cluster, tf_ddl.version",
+        ONE_RANK,
+    ],
+    ids=["package", "launcher", "collective"],
+)
+def test_works_without_loading_tensorflow(code: str) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW + code], check=True, timeout=60)
+
+
+def test_public_names() -> None:
+    import tf_ddl
+
+    assert sorted(tf_ddl.__all__) == [
+        "DDLStrategy",
+        "Options",
+        "__version__",
+        "build_info",
+        "collective",
+        "errors",
+        "launch",
+    ]
+    for name in tf_ddl.__all__:
+        assert getattr(tf_ddl, name) is not None
+
+
+def test_public_names_of_collective() -> None:
+    from tf_ddl import collective
+
+    assert sorted(collective.__all__) == [
+        "all_gather",
+        "all_reduce",
+        "barrier",
+        "broadcast",
+        "init",
+        "rank",
+        "shutdown",
+        "size",
+    ]

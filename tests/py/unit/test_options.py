@@ -1,0 +1,96 @@
+"""Settings and their environment variables."""
+
+import dataclasses
+
+import pytest
+
+from tf_ddl import errors, options
+
+
+def test_defaults():
+    chosen = options.Options()
+    assert chosen.bucket_bytes == 4 << 20
+    assert chosen.first_bucket_bytes == 256 << 10
+    assert (chosen.timeout, chosen.stall_warning, chosen.join_timeout) == (600.0, 60.0, 60.0)
+    assert chosen.use_shared_memory and chosen.use_cma
+    assert chosen.check_replicas_every == 1000
+    assert options.Options.from_environment({}) == chosen
+
+
+def test_environment():
+    chosen = options.Options.from_environment(
+        {
+            "DDL_BUCKET_BYTES": "1MiB",
+            "DDL_FIRST_BUCKET_BYTES": "4096",
+            "DDL_TIMEOUT": "5",
+            "DDL_STALL_WARNING": "0.5",
+            "DDL_JOIN_TIMEOUT": "1e1",
+            "DDL_SHM": "off",
+            "DDL_CMA": "0",
+            "DDL_CHECK_REPLICAS_EVERY": "0",
+        }
+    )
+    assert chosen == options.Options(1 << 20, 4096, 5.0, 0.5, 10.0, False, False, 0)
+
+
+def test_arguments_win_and_none_means_not_given():
+    environ = {"DDL_TIMEOUT": "5", "DDL_JOIN_TIMEOUT": "6"}
+    chosen = options.Options.from_environment(environ, timeout=7, join_timeout=None)
+    assert (chosen.timeout, chosen.join_timeout) == (7.0, 6.0)
+
+
+def test_options_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.Options().timeout = 3
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("DDL_BUCKET_BYTES", "4MB"),
+        ("DDL_BUCKET_BYTES", "0"),
+        ("DDL_BUCKET_BYTES", "-1"),
+        ("DDL_BUCKET_BYTES", "1.5"),
+        ("DDL_TIMEOUT", "soon"),
+        ("DDL_TIMEOUT", "0"),
+        ("DDL_TIMEOUT", "-3"),
+        ("DDL_TIMEOUT", "nan"),
+        ("DDL_TIMEOUT", "inf"),
+        ("DDL_SHM", "maybe"),
+        ("DDL_CHECK_REPLICAS_EVERY", "-1"),
+    ],
+)
+def test_bad_variables_are_named(variable, text):
+    with pytest.raises(errors.InvalidArgumentError, match=f"{variable}=.*{text}"):
+        options.Options.from_environment({variable: text})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bucket_bytes": 0},
+        {"bucket_bytes": 1.5},
+        {"bucket_bytes": True},
+        {"timeout": "5"},
+        {"timeout": 0},
+        {"use_cma": 2},
+        {"use_cma": "yes"},
+    ],
+)
+def test_bad_arguments_are_named(change):
+    with pytest.raises(errors.InvalidArgumentError, match=f"Options.{next(iter(change))}="):
+        options.Options(**change)
+    with pytest.raises(errors.InvalidArgumentError):
+        options.Options.from_environment({}, **change)
+
+
+def test_unknown_fields_are_named():
+    with pytest.raises(errors.InvalidArgumentError, match=r"no field 'bucket'.*bucket_bytes"):
+        options.Options.from_environment({}, bucket=3)
+
+
+def test_every_setting_is_described():
+    for setting in options.settings():
+        assert setting.variable.startswith("DDL_")
+        assert setting.meaning.endswith(".")
+        assert f"`{setting.variable}`" in options.Options.__doc__

@@ -1,0 +1,278 @@
+"""The strategy's implementation: one replica in this process, the others behind the engine.
+
+There are no replica threads, no mirrored variables and no merge calls. A value is this rank's
+value; what crosses ranks goes through `_structures`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tf_ddl import (
+    _core,
+    _dataset,
+    _run_state,
+    _statistics,
+    _structures,
+    _tf_compat,
+    _variables,
+)
+from tf_ddl._replica_check import ReplicaCheck, check_origin
+from tf_ddl._tf_compat import tf
+
+__all__ = ["DDLExtended", "DDLReplicaContext", "naming"]
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def naming(names: Sequence[str]) -> Iterator[None]:
+    """Gives the tensors of the next `ReplicaContext.all_reduce` names, if there are as many."""
+    _thread.names = list(names)
+    try:
+        yield
+    finally:
+        _thread.names = None
+
+
+class DDLReplicaContext(_tf_compat.ReplicaContext):
+    """The replica context inside `DDLStrategy.run`."""
+
+    is_ddl = True
+
+    def __init__(self, strategy: Any) -> None:
+        super().__init__(strategy, replica_id_in_sync_group=strategy.extended.engine.rank)
+
+    def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
+        """All-reduces `value`; each tensor as soon as it is ready.
+
+        Args:
+          reduce_op: `tf.distribute.ReduceOp` or "SUM", "MEAN".
+          value: nested structure of tensors and `tf.IndexedSlices`, with the same shapes on every
+            rank (but for the rows of `IndexedSlices`).
+          options: not used; for compatibility with `tf.distribute.ReplicaContext`.
+
+        Returns:
+          The same structure; `tf.IndexedSlices` stay sparse.
+        """
+        return self._strategy.extended._replica_ctx_all_reduce(reduce_op, value, options)
+
+    def all_gather(self, value: Any, axis: Any, options: Any = None) -> Any:
+        """Concatenates the ranks' values along `axis`; sizes along it may differ."""
+        del options
+        return _structures.all_gather(self._strategy.extended.engine, value, axis)
+
+
+class DDLExtended(_tf_compat.StrategyExtended):
+    """Implementation of DDLStrategy.
+
+    Attributes:
+      engine: the job's engine in this process.
+    """
+
+    def __init__(self, strategy: Any, engine: _core.Engine, device: str, check_every: int) -> None:
+        super().__init__(strategy)
+        self.engine = engine
+        self._device = device
+        self._check = ReplicaCheck(engine, check_every)
+        # By eager step function: trainable variables that it assigns, and others.
+        self._assigned_by: dict[Any, tuple[dict[int, Any], dict[int, Any]]] = {}
+        self._retrace_functions_for_each_device = False
+
+    # --- variables ---
+
+    def _create_variable(self, next_creator: Callable[..., Any], **kwargs: Any) -> Any:
+        colocate_with = kwargs.pop("colocate_with", None)
+        initial_value = kwargs.get("initial_value")
+        if initial_value is not None and self.engine.size > 1:
+            kwargs["initial_value"] = _variables.synchronized(
+                self.engine, initial_value, kwargs.get("dtype"), kwargs.get("name")
+            )
+        if colocate_with is None or isinstance(colocate_with, (str, tuple, list)):
+            place: Any = tf.device(self._device)
+        else:
+            place = _tf_compat.colocate_with(colocate_with)
+        with place:
+            variable = next_creator(**kwargs)
+        if isinstance(variable, _tf_compat.ResourceVariable):
+            variable = _variables.adopt(variable, self.engine)
+        return variable
+
+    def _is_own(self, variable: Any) -> bool:
+        strategy = getattr(variable, "_distribute_strategy", None)
+        return isinstance(getattr(strategy, "extended", None), DDLExtended)
+
+    def value_container(self, value: Any) -> Any:
+        return value
+
+    def read_var(self, v: Any) -> tf.Tensor:
+        return tf.convert_to_tensor(v)
+
+    # --- running ---
+
+    @contextlib.contextmanager
+    def calling(self, fn: Callable[..., Any]) -> Iterator[None]:
+        """Remembers the function given to `strategy.run`, which TensorFlow wraps."""
+        outer = getattr(_thread, "fn", None)
+        _thread.fn = fn
+        try:
+            yield
+        finally:
+            _thread.fn = outer
+
+    def _call_for_each_replica(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        called = getattr(_thread, "fn", None)
+        state = _run_state.RunState(
+            self.engine, fn if called is None else called, (args, kwargs)
+        )
+        with (
+            state.entered(),
+            tf.device(self._device),
+            DDLReplicaContext(self._container_strategy()),
+            _tf_compat.VariableWatcher() as watcher,
+        ):
+            result = fn(*args, **kwargs)
+        check_origin(watcher.watched_variables(), self._is_own)
+        if state.graph is None:
+            # A tf.function shows what it assigns only when it is traced, in its first call.
+            known = self._assigned_by.setdefault(_run_state.identity(state.fn), ({}, {}))
+            for seen, now in zip(known, (state.assigned, state.others)):
+                seen.update(now)
+                now.update(seen)
+        with tf.device(self._device):
+            _statistics.average(self.engine, state)
+            self._check.after_run(state)
+        return result
+
+    def _update(self, var: Any, fn: Any, args: Any, kwargs: Any, group: bool) -> Any:
+        return self._run_update(var, fn, args, kwargs, group)
+
+    def _replica_ctx_update(
+        self, var: Any, fn: Any, args: Any = (), kwargs: Any = None, group: bool = True
+    ) -> Any:
+        # In a replica context `update` comes here; to call `update` again would not end.
+        return self._run_update(var, fn, args, kwargs or {}, group)
+
+    def _run_update(self, var: Any, fn: Any, args: Any, kwargs: Any, group: bool) -> Any:
+        return self._update_non_slot(var, fn, (var, *args), kwargs, group)
+
+    def _update_non_slot(
+        self, colocate_with: Any, fn: Any, args: Any, kwargs: Any, group: bool
+    ) -> Any:
+        del colocate_with
+        with tf.device(self._device), _tf_compat.UpdateContext(self._device):
+            result = fn(*args, **kwargs)
+        return result if group else tf.nest.map_structure(self._local_results, result)
+
+    def _use_merge_call(self) -> bool:
+        return False
+
+    # --- collectives ---
+
+    def _replica_ctx_all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
+        del options
+        names = getattr(_thread, "names", None)
+        return _structures.all_reduce(
+            self.engine, value, _structures.reduce_op_name(reduce_op), names=names
+        )
+
+    def _reduce_to(self, reduce_op: Any, value: Any, destinations: Any, options: Any) -> Any:
+        del destinations, options
+        return _structures.all_reduce(self.engine, value, _structures.reduce_op_name(reduce_op))
+
+    def _reduce(self, reduce_op: Any, value: Any) -> Any:
+        return self._reduce_to(reduce_op, value, None, None)
+
+    def _batch_reduce_to(self, reduce_op: Any, value_destination_pairs: Any, options: Any) -> Any:
+        values = [value for value, _ in value_destination_pairs]
+        return self._reduce_to(reduce_op, values, None, options)
+
+    def _gather_to_implementation(
+        self, value: Any, destinations: Any, axis: Any, options: Any
+    ) -> Any:
+        del destinations, options
+        return _structures.all_gather(self.engine, value, axis)
+
+    def _broadcast_to(self, tensor: Any, destinations: Any) -> Any:
+        del destinations
+        return tensor
+
+    # --- data ---
+
+    def _experimental_distribute_dataset(self, dataset: Any, options: Any) -> Any:
+        del options
+        return _dataset.split(dataset, self.engine.rank, self.engine.size)
+
+    def _distribute_datasets_from_function(self, dataset_fn: Any, options: Any) -> Any:
+        del options
+        return _dataset.from_function(dataset_fn, self.engine.rank, self.engine.size)
+
+    def _experimental_distribute_values_from_function(self, value_fn: Any) -> Any:
+        return value_fn(
+            _tf_compat.ValueContext(
+                replica_id_in_sync_group=self.engine.rank, num_replicas_in_sync=self.engine.size
+            )
+        )
+
+    def _experimental_make_numpy_dataset(self, numpy_input: Any, session: Any) -> Any:
+        del session
+        return tf.data.Dataset.from_tensor_slices(numpy_input)
+
+    # --- facts ---
+
+    def _local_results(self, val: Any) -> tuple[Any, ...]:
+        return (val,)
+
+    def _in_multi_worker_mode(self) -> bool:
+        return False
+
+    def _get_local_replica_id(self, replica_id_in_sync_group: Any) -> int:
+        del replica_id_in_sync_group
+        return 0
+
+    def _get_replica_id_in_sync_group(self, replica_id: Any) -> int:
+        del replica_id
+        return self.engine.rank
+
+    @property
+    def _num_replicas_in_sync(self) -> int:
+        return self.engine.size
+
+    @property
+    def worker_devices(self) -> tuple[str, ...]:
+        return (self._device,)
+
+    @property
+    def parameter_devices(self) -> tuple[str, ...]:
+        return (self._device,)
+
+    def non_slot_devices(self, var_list: Any) -> tuple[str, ...]:
+        del var_list
+        return (self._device,)
+
+    @property
+    def experimental_should_init(self) -> bool:
+        return True
+
+    @property
+    def experimental_between_graph(self) -> bool:
+        return False
+
+    @property
+    def should_checkpoint(self) -> bool:
+        return self.engine.rank == 0
+
+    @property
+    def should_save_summary(self) -> bool:
+        return self.engine.rank == 0
+
+    @property
+    def _global_batch_size(self) -> bool:
+        return True
+
+    @property
+    def _support_per_replica_values(self) -> bool:
+        return False

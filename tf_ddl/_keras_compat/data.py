@@ -1,0 +1,65 @@
+"""Shuffling that is the same on every rank and another in each epoch.
+
+Ranks that shuffle differently use some rows twice and others never. So, unless the user has set a
+seed, the strategy sets TensorFlow's global one to a common value. That settles `Dataset.shuffle`.
+Keras shuffles arrays with an op that, given a global seed, repeats the same order in every epoch,
+and a `PyDataset` with Python's `random`; both get generators of their own here. With a seed of the
+user's, Keras does what it does in a single process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tf_ddl import _seed, _tf_compat
+from tf_ddl._tf_compat import tf
+
+__all__ = ["WRAPPERS"]
+
+
+@contextlib.contextmanager
+def _shuffling_with(seed: int) -> Iterator[None]:
+    """`tf.random.shuffle` gives another permutation each time it runs, the same on every rank."""
+    calls = _tf_compat.local_variable(0, tf.int64, "tf_ddl_shuffles")
+
+    def shuffle(value: Any, seed: Any = seed, name: Any = None) -> tf.Tensor:
+        del name
+        call = tf.convert_to_tensor(calls.assign_add(1))
+        return tf.random.experimental.stateless_shuffle(value, seed=tf.stack([seed, call]))
+
+    original = tf.random.shuffle
+    tf.random.shuffle = shuffle
+    try:
+        yield
+    finally:
+        tf.random.shuffle = original
+
+
+def _get_tf_dataset(original: Callable[..., Any], adapter: Any) -> Any:
+    seed = _seed.common_seed()
+    if seed is None:
+        return original(adapter)
+    with _shuffling_with(seed):
+        return original(adapter)
+
+
+def _py_dataset(original: Callable[..., Any], adapter: Any, *args: Any, **kwargs: Any) -> None:
+    seed = _seed.common_seed()
+    module = importlib.import_module(_PY_DATASET)
+    if seed is None:
+        module.random = random
+    elif not isinstance(module.random, random.Random):
+        module.random = random.Random(seed)
+    original(adapter, *args, **kwargs)
+
+
+_ARRAYS = "keras.src.trainers.data_adapters.array_data_adapter"
+_PY_DATASET = "keras.src.trainers.data_adapters.py_dataset_adapter"
+WRAPPERS = {
+    (_ARRAYS, "ArrayDataAdapter.get_tf_dataset"): _get_tf_dataset,
+    (_PY_DATASET, "PyDatasetAdapter.__init__"): _py_dataset,
+}

@@ -1,0 +1,94 @@
+"""Keras' trainer: `compile`, `predict`, `predict_on_batch` and the progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tf_ddl import _structures
+from tf_ddl._extended import DDLExtended
+
+__all__ = ["WRAPPERS", "extended_of"]
+
+_thread = threading.local()
+_LOCAL_PREDICT = "_tf_ddl_predict_on_batch"
+
+
+def extended_of(model_or_strategy: Any) -> DDLExtended | None:
+    """The strategy's implementation, if it is a DDLStrategy."""
+    strategy = getattr(model_or_strategy, "distribute_strategy", model_or_strategy)
+    extended = getattr(strategy, "extended", None)
+    return extended if isinstance(extended, DDLExtended) else None
+
+
+def _compile(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
+    given = inspect.signature(original).bind(model, *args, **kwargs).arguments
+    if given.get("jit_compile") is True and extended_of(model) is not None:
+        raise ValueError(
+            "compile(jit_compile=True) cannot be used with DDLStrategy: XLA cannot compile the "
+            "operations that communicate with other ranks. Leave jit_compile out, or pass "
+            "jit_compile=False"
+        )
+    vars(model).pop(_LOCAL_PREDICT, None)
+    return original(model, *args, **kwargs)
+
+
+def _reduce_per_replica(
+    original: Callable[..., Any], values: Any, strategy: Any, reduction: str
+) -> Any:
+    """`predict` asks for a concatenation; what it asks it of are this rank's rows."""
+    extended = extended_of(strategy)
+    if extended is None or extended.engine.size == 1 or reduction != "concat":
+        return original(values, strategy, reduction)
+    if getattr(_thread, "rows_stay", False):
+        return values
+    return _structures.all_gather(extended.engine, values)
+
+
+@contextlib.contextmanager
+def _rows_staying() -> Iterator[None]:
+    _thread.rows_stay = True
+    try:
+        yield
+    finally:
+        _thread.rows_stay = False
+
+
+def _predict_on_batch(original: Callable[..., Any], model: Any, x: Any) -> Any:
+    """Gives this rank's rows for this rank's rows.
+
+    The function that `predict` traces gathers; this one is traced apart and does not.
+    """
+    if extended_of(model) is None:
+        return original(model, x)
+    gathering = model.predict_function
+    with _rows_staying():
+        try:
+            model.predict_function = vars(model).get(_LOCAL_PREDICT)
+            result = original(model, x)
+            vars(model)[_LOCAL_PREDICT] = model.predict_function
+        finally:
+            model.predict_function = gathering
+    return result
+
+
+def _callback_list(original: Callable[..., Any], callbacks: Any, *args: Any, **kwargs: Any) -> None:
+    """No progress bar on other ranks than 0; DDL_ALL_RANKS_VERBOSE=1 leaves it everywhere."""
+    extended = extended_of(kwargs.get("model"))
+    silent = extended is not None and extended.engine.rank > 0
+    if silent and os.environ.get("DDL_ALL_RANKS_VERBOSE", "0") in ("", "0"):
+        kwargs.update(add_progbar=False, verbose=0)
+    original(callbacks, *args, **kwargs)
+
+
+_TRAINER = "keras.src.backend.tensorflow.trainer"
+WRAPPERS = {
+    ("keras.src.trainers.trainer", "Trainer.compile"): _compile,
+    (_TRAINER, "reduce_per_replica"): _reduce_per_replica,
+    (_TRAINER, "TensorFlowTrainer.predict_on_batch"): _predict_on_batch,
+    ("keras.src.callbacks.callback_list", "CallbackList.__init__"): _callback_list,
+}

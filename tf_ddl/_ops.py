@@ -1,0 +1,310 @@
+"""The compiled TensorFlow ops: loading the library, naming groups, calling the ops.
+
+Everything here takes and gives tensors; what a strategy or Keras makes of them is elsewhere.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import hashlib
+import importlib.metadata
+import pathlib
+import re
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from tf_ddl import _core, _runtime, _tf_compat, errors
+from tf_ddl._tf_compat import SUPPORTED_TENSORFLOW, tf
+
+__all__ = [
+    "REDUCIBLE",
+    "SUPPORTED_TENSORFLOW",
+    "all_gather",
+    "all_reduce",
+    "broadcast",
+    "library",
+]
+
+#: dtypes with arithmetic in the core; others can be broadcast and gathered, as bytes.
+REDUCIBLE = frozenset(
+    {tf.float32, tf.float64, tf.float16, tf.bfloat16, tf.int32, tf.int64},
+)
+
+_REBUILD = "pip install --no-build-isolation --no-deps --force-reinstall . (in tf_ddl's source)"
+
+
+def library_path() -> pathlib.Path:
+    """Where libtf_ddl_ops.so is expected."""
+    return pathlib.Path(__file__).parent / "_lib" / "libtf_ddl_ops.so"
+
+
+@functools.cache
+def library() -> Any:
+    """The loaded ops, as a module with one function per op.
+
+    Raises:
+      BuildError: the library is missing or was built for another TensorFlow.
+    """
+    _check_build(tf.__version__)
+    _core.build_info()  # loads the core first: the ops find their engines in it
+    path = library_path()
+    try:
+        module = tf.load_op_library(str(path))
+    except (tf.errors.NotFoundError, tf.errors.OpError, OSError) as error:
+        text = getattr(error, "message", None) or str(error)
+        raise errors.BuildError(
+            f"the ops cannot be loaded from {path}: {text}. Build them again: {_REBUILD}"
+        ) from error
+    _register_gradients()
+    return module
+
+
+def _version(text: str) -> tuple[int, int]:
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _check_build(installed: str) -> None:
+    """Compares what the ops were built against with what is installed."""
+    try:
+        from tf_ddl import _build_config
+    except ImportError as error:
+        raise errors.BuildError(
+            f"tf_ddl's compiled libraries are missing. Build them: {_REBUILD}"
+        ) from error
+    built = _build_config.TF_VERSION
+    supported = _tf_compat.supported()
+    if not built:
+        raise errors.BuildError(
+            "tf_ddl was built without TensorFlow ops. Install a TensorFlow "
+            f"(pip install '{supported}') and build again: {_REBUILD}"
+        )
+    if not SUPPORTED_TENSORFLOW[0] <= _version(installed) < SUPPORTED_TENSORFLOW[1]:
+        raise errors.BuildError(
+            f"TensorFlow {installed} is not supported. Install one that is "
+            f"(pip install '{supported}') and build tf_ddl again: {_REBUILD}"
+        )
+    if _version(installed) != _version(built):
+        raise errors.BuildError(
+            f"tf_ddl's ops were built against TensorFlow {built}, but {installed} is installed. "
+            f"Build them again: {_REBUILD}"
+        )
+    abi = getattr(tf.sysconfig, "CXX11_ABI_FLAG", _build_config.CXX11_ABI)
+    if int(abi) != int(_build_config.CXX11_ABI):
+        raise errors.BuildError(
+            f"tf_ddl's ops use C++ ABI {_build_config.CXX11_ABI}, the installed TensorFlow "
+            f"{installed} ({_distribution()}) uses {abi}. Build them again: {_REBUILD}"
+        )
+
+
+def _distribution() -> str:
+    names = importlib.metadata.packages_distributions().get("tensorflow", ["unknown"])
+    return ", ".join(sorted(set(names)))
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+# Per outermost function being traced: how often each signature has occurred.
+_occurrences: weakref.WeakKeyDictionary[Any, collections.Counter[str]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _spec(name: str, tensor: tf.Tensor, any_rows: bool = False) -> _core.TensorSpec:
+    if tensor.shape.rank is None:
+        shape: tuple[int, ...] = (-1,)
+    else:
+        shape = tuple(-1 if dim is None else dim for dim in tensor.shape.as_list())
+    if any_rows and shape:
+        shape = (-1, *shape[1:])
+    if tensor.dtype in REDUCIBLE:
+        return _core.TensorSpec(name, tensor.dtype.name, shape)
+    # As bytes: the element's size becomes the last dimension.
+    return _core.TensorSpec(f"{name} ({tensor.dtype.name})", "bytes", (*shape, tensor.dtype.size))
+
+
+def _key(kind: str, reduce_op: str, root: int, specs: Sequence[_core.TensorSpec]) -> str:
+    """A name for this call that every rank finds without asking.
+
+    Ranks may trace at different times (one sees a new batch size and retraces, the others do not),
+    so the key is made of the content, and of how many calls of the same content came before in the
+    function that is being traced. Names of tensors are left out: a rank that made another model
+    first has other automatic names.
+    """
+    content = repr((kind, reduce_op, root, [(s.dtype, s.shape) for s in specs]))
+    signature = hashlib.sha256(content.encode()).hexdigest()[:16]
+    if tf.executing_eagerly():
+        return f"{kind} {signature} eager"
+    function = _tf_compat.outermost_function(_tf_compat.default_graph())
+    counter = _occurrences.setdefault(function, collections.Counter())
+    occurrence = counter[signature]
+    counter[signature] += 1
+    return f"{kind} {signature} {occurrence}"
+
+
+def _register(
+    engine: _core.Engine,
+    kind: str,
+    specs: Sequence[_core.TensorSpec],
+    reduce_op: str = "sum",
+    root: int = 0,
+) -> int:
+    key = _key(kind, reduce_op, root, specs)
+    group = engine.register_group(key, kind, specs, reduce_op=reduce_op, root=root)
+    return group - (1 << 64) if group >= 1 << 63 else group  # as an op's int attribute
+
+
+@functools.cache
+def _token() -> tf.Tensor:
+    # TensorFlow turns captured tensors of up to 128 elements into constants; this one stays an
+    # argument of the function, so that no optimizer can compute an op that takes it.
+    with tf.init_scope(), tf.device("/device:CPU:0"):
+        return tf.zeros([129], tf.int8)
+
+
+def _name(tensor: tf.Tensor, fallback: str) -> str:
+    if tf.executing_eagerly():
+        return fallback
+    return tensor.name.rsplit(":", 1)[0]
+
+
+# --- the ops --------------------------------------------------------------------------------------
+
+
+def all_reduce(
+    engine: _core.Engine,
+    tensors: Sequence[tf.Tensor],
+    reduce_op: str,
+    names: Sequence[str] | None = None,
+) -> list[tf.Tensor]:
+    """All-reduces `tensors` as one group.
+
+    In a graph each tensor has an op of its own and is reduced as soon as it is ready; in eager mode
+    one op reduces them all.
+
+    Args:
+      engine: where.
+      tensors: any shapes, equal on every rank; dtypes of REDUCIBLE.
+      reduce_op: "sum" or "mean".
+      names: one per tensor, for messages; default: the tensors' own.
+
+    Returns:
+      Tensors of the same shapes and dtypes.
+    """
+    if not tensors:
+        return []
+    if names is None:
+        names = [_name(tensor, f"tensor {i}") for i, tensor in enumerate(tensors)]
+    ops = library()
+    group = _register(
+        engine, "all_reduce", [_spec(n, t) for n, t in zip(names, tensors)], reduce_op=reduce_op
+    )
+    if tf.executing_eagerly():
+        return list(
+            ops.ddl_group_all_reduce(
+                tensors,
+                _token(),
+                engine=engine.handle,
+                group=group,
+                reduce_op=reduce_op,
+                tensor_names=list(names),
+            )
+        )
+    results = []
+    for i, (name, tensor) in enumerate(zip(names, tensors)):
+        result = ops.ddl_all_reduce(
+            tensor,
+            _token(),
+            engine=engine.handle,
+            group=group,
+            index=i,
+            reduce_op=reduce_op,
+            tensor_name=name,
+        )
+        _tf_compat.must_run(result.op)
+        results.append(result)
+    return results
+
+
+def broadcast(engine: _core.Engine, tensor: tf.Tensor, root: int = 0, name: str = "") -> tf.Tensor:
+    """The root's `tensor` (fixed-size dtype, the same shape on every rank) on every rank."""
+    name = name or _name(tensor, "tensor")
+    group = _register(engine, "broadcast", [_spec(name, tensor)], root=root)
+    result = library().ddl_broadcast(
+        tensor, _token(), engine=engine.handle, group=group, root=root, tensor_name=name
+    )
+    if not tf.executing_eagerly():
+        _tf_compat.must_run(result.op)
+    return result
+
+
+def all_gather(
+    engine: _core.Engine, tensor: tf.Tensor, name: str = ""
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Concatenates the ranks' tensors along the first dimension, which may differ.
+
+    Args:
+      engine: where.
+      tensor: at least one dimension; fixed-size dtype.
+      name: for messages.
+
+    Returns:
+      The concatenation in rank order, and int64 [size] with each rank's number of rows.
+    """
+    name = name or _name(tensor, "tensor")
+    group = _register(engine, "all_gather", [_spec(name, tensor, any_rows=True)])
+    gathered, rows = library().ddl_all_gather(
+        tensor, _token(), engine=engine.handle, group=group, tensor_name=name
+    )
+    if not tf.executing_eagerly():
+        _tf_compat.must_run(gathered.op)
+    return gathered, rows
+
+
+# --- gradients ------------------------------------------------------------------------------------
+
+
+def _engine_of(op: Any) -> _core.Engine:
+    engine = _runtime.current_engine()
+    if engine.handle != op.get_attr("engine"):
+        raise errors.NotInitializedError(
+            "the function was traced for an engine that has been shut down; trace it again"
+        )
+    return engine
+
+
+def _dense(gradient: Any, like: tf.Tensor) -> tf.Tensor:
+    return tf.zeros_like(like) if gradient is None else tf.convert_to_tensor(gradient)
+
+
+def _all_reduce_gradient(op: Any, *gradients: Any) -> list[tf.Tensor | None]:
+    # y = sum over ranks of x, and every rank's loss depends on its y: dx is the sum of the dy.
+    reduce_op = op.get_attr("reduce_op").decode()
+    dense = [_dense(g, y) for g, y in zip(gradients, op.outputs)]
+    return [*all_reduce(_engine_of(op), dense, reduce_op), None]
+
+
+def _broadcast_gradient(op: Any, gradient: Any) -> list[tf.Tensor | None]:
+    engine = _engine_of(op)
+    (total,) = all_reduce(engine, [_dense(gradient, op.outputs[0])], "sum")
+    if engine.rank != op.get_attr("root"):
+        total = tf.zeros_like(total)
+    return [total, None]
+
+
+def _all_gather_gradient(op: Any, gradient: Any, _: Any) -> list[tf.Tensor | None]:
+    engine = _engine_of(op)
+    gathered, rows = op.outputs
+    # The number of rows in all may be unknown when this is traced; it is the same on every rank.
+    (total,) = all_reduce(engine, [_dense(gradient, gathered)], "sum")
+    begin = tf.reduce_sum(rows[: engine.rank])
+    return [total[begin : begin + rows[engine.rank]], None]
+
+
+def _register_gradients() -> None:
+    tf.RegisterGradient("DdlAllReduce")(_all_reduce_gradient)
+    tf.RegisterGradient("DdlGroupAllReduce")(_all_reduce_gradient)
+    tf.RegisterGradient("DdlBroadcast")(_broadcast_gradient)
+    tf.RegisterGradient("DdlAllGather")(_all_gather_gradient)

@@ -1,0 +1,124 @@
+"""Replicas that drift apart are an error.
+
+A gradient that reaches a variable without being reduced makes the ranks train different models, and
+nothing would show it. Two things are checked. Variables that `strategy.run` trains must come from
+the strategy's scope; this costs nothing, at tracing. And after the first run of each step function,
+and every `check_replicas_every` runs, the ranks compare checksums of all variables that it trained.
+In other steps that is one counter and one branch not taken.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tf_ddl import _core, _ops, _run_state, _tf_compat, _variables
+from tf_ddl._run_state import RunState
+from tf_ddl._tf_compat import tf
+
+__all__ = ["ReplicaCheck", "check_origin"]
+
+
+def check_origin(variables: Iterable[Any], is_own: Callable[[Any], bool]) -> None:
+    """Refuses trainable variables that were made outside of the scope.
+
+    Args:
+      variables: trainable variables that a function of `strategy.run` used.
+      is_own: whether a variable was created in a DDLStrategy's scope.
+
+    Raises:
+      ValueError: names them.
+    """
+    foreign = sorted({_variables.display_name(v) for v in variables if not is_own(v)})
+    if foreign:
+        names = ", ".join(repr(name) for name in foreign[:5])
+        more = f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
+        raise ValueError(
+            f"strategy.run uses trainable variables that were not created under this strategy's "
+            f"scope: {names}{more}. Their initial values differ between ranks, so the replicas "
+            "would train different models. Create the model and the optimizer inside "
+            "`with strategy.scope():`; variables that are not trained need trainable=False."
+        )
+
+
+def _checksum(variable: Any) -> tf.Tensor:
+    """The sum of a variable's bits, read as integers; int64 scalar, equal for equal bits."""
+    value = _variables.local_value(variable)
+    if value.dtype.is_complex:
+        value = tf.stack([tf.math.real(value), tf.math.imag(value)])
+    integers = {1: tf.uint8, 2: tf.int16, 4: tf.int32, 8: tf.int64}[value.dtype.size]
+    bits = value if value.dtype == tf.bool else tf.bitcast(value, integers)
+    return tf.reduce_sum(tf.cast(bits, tf.int64))
+
+
+class ReplicaCheck:
+    """Compares the ranks' variables now and then.
+
+    Args:
+      engine: the job.
+      every: runs of a step between two comparisons; 0: only after the first.
+    """
+
+    def __init__(self, engine: _core.Engine, every: int) -> None:
+        self._engine = engine
+        self._every = every
+        self._counters: list[Any] = []  # variables of traced steps; they live as long as the graphs
+        self._eager_runs: collections.Counter[Any] = collections.Counter()
+
+    def after_run(self, state: RunState) -> None:
+        """Called at the end of each `strategy.run`, where it is traced or executed.
+
+        Raises:
+          tf.errors.InvalidArgumentError: in eager mode, and when a traced step is executed: the
+            replicas differ; names the first variable that does.
+        """
+        variables = list(state.assigned.values())
+        if self._engine.size == 1 or not variables:
+            return
+        if state.graph is not None:
+            self._add_to_graph(variables)
+            return
+        step = _run_state.identity(state.fn)
+        self._eager_runs[step] += 1
+        count = self._eager_runs[step]
+        if count == 1 or (self._every and count % self._every == 0):
+            self._compare(variables)
+
+    def _add_to_graph(self, variables: list[Any]) -> None:
+        with tf.init_scope():
+            counter = _tf_compat.local_variable(0, tf.int64, "tf_ddl_steps")
+        self._counters.append(counter)
+        count = tf.convert_to_tensor(counter.assign_add(1))
+        due = tf.equal(count, 1)
+        if self._every:
+            due |= tf.equal(count % self._every, 0)
+
+        def compare() -> tf.Tensor:
+            self._compare(variables)
+            return tf.constant(True)
+
+        # Reading the variables in a branch orders the branch after the step's assignments.
+        tf.cond(due, compare, lambda: tf.constant(True), name="tf_ddl_compare_replicas")
+
+    def _compare(self, variables: list[Any]) -> None:
+        names = [_variables.display_name(v) for v in variables]
+        mine = tf.stack([_checksum(v) for v in variables])[tf.newaxis]
+        sums, _ = _ops.all_gather(self._engine, mine, name="checksums of variables")
+        sums = tf.reshape(sums, [self._engine.size, len(names)])
+        differs = tf.not_equal(sums, sums[:1])
+        which = tf.argmax(tf.reduce_any(differs, axis=0))
+        rank = tf.argmax(tf.gather(differs, which, axis=1))
+        message = tf.strings.join(
+            [
+                "the replicas have drifted apart: variable '",
+                tf.gather(tf.constant(names), which),
+                "' is not the same on rank 0 and rank ",
+                tf.strings.as_string(rank),
+                ". A gradient was applied without being reduced over the ranks, or the variable "
+                "was assigned something that differs between them. An optimizer has to call "
+                "tf.distribute.get_replica_context().all_reduce('SUM', gradients), as Keras' "
+                "optimizers do, before it updates variables",
+            ]
+        )
+        tf.debugging.Assert(tf.logical_not(tf.reduce_any(differs)), [message])

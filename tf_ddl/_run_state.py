@@ -1,0 +1,126 @@
+"""What is known while `strategy.run` runs its function, or traces it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tf_ddl import _core, _ops, _structures, _tf_compat
+from tf_ddl._tf_compat import FuncGraph, tf
+
+__all__ = ["RunState", "current", "identity", "in_replica_context"]
+
+_thread = threading.local()
+
+
+class RunState:
+    """One call of `strategy.run`.
+
+    Attributes:
+      fn: the function as it was passed to `run`.
+      keras_step: whether it is a train or test step of a Keras model.
+      assigned: trainable variables that it assigned, by id.
+      others: variables that are not trainable that it assigned, outside of an optimizer's update.
+    """
+
+    def __init__(self, engine: _core.Engine, fn: Callable[..., Any], inputs: Any) -> None:
+        self.fn = fn
+        self.keras_step = _is_keras_step(fn)
+        self.assigned: dict[int, Any] = {}
+        self.others: dict[int, Any] = {}
+        self.graph = None if tf.executing_eagerly() else _tf_compat.default_graph()
+        self._engine = engine
+        self._inputs = inputs
+        self._rows: Any = None
+        self._rows_known = False
+        self._weight: tf.Tensor | None = None
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Makes this the thread's current call."""
+        outer = current()
+        _thread.state = self
+        try:
+            yield
+        finally:
+            _thread.state = outer
+
+    def _can_be_used_here(self) -> bool:
+        """Whether ops added now can use what was computed from the inputs of the call."""
+        if self.graph is None or tf.executing_eagerly():
+            return self.graph is None and tf.executing_eagerly()
+        graph = _tf_compat.default_graph()
+        while graph is not self.graph:
+            if not isinstance(graph, FuncGraph):
+                return False
+            graph = graph.outer_graph
+        return True
+
+    def rows(self) -> Any:
+        """Rows of this rank's batch: the first dimension of the first tensor among the inputs.
+
+        Returns:
+          int where it is known, else an int64 scalar. None if there is no such tensor, or if a
+          function is being traced that will outlive this call.
+        """
+        if not self._can_be_used_here():
+            return None
+        if not self._rows_known:
+            with _tf_compat.building_in(self.graph):
+                for leaf in tf.nest.flatten(self._inputs):
+                    self._rows = _structures.number_of_rows(leaf)
+                    if self._rows is not None:
+                        break
+            self._rows_known = True
+        return self._rows
+
+    def weight(self) -> tf.Tensor | None:
+        """This rank's share of the rows of the global batch, float64 scalar; 0 without rows.
+
+        The first use in a call adds one all-reduce of one number. None where `rows()` is None.
+        """
+        rows = self.rows()
+        if rows is None:
+            return None
+        if self._weight is None:
+            with _tf_compat.building_in(self.graph):
+                rows = tf.cast(rows, tf.int64)
+                (total,) = _ops.all_reduce(self._engine, [rows], "sum", names=["rows of the batch"])
+                self._weight = tf.math.divide_no_nan(
+                    tf.cast(rows, tf.float64), tf.cast(total, tf.float64)
+                )
+        return self._weight
+
+
+def current() -> RunState | None:
+    """The call of `strategy.run` that this thread is in."""
+    return getattr(_thread, "state", None)
+
+
+def in_replica_context() -> bool:
+    """Whether this thread is within `strategy.run` of a DDLStrategy, not in a `merge_call`.
+
+    Outside of `run` a thread may be in TensorFlow's default replica context; that does not count.
+    """
+    replica = tf.distribute.get_replica_context()
+    return replica is not None and getattr(replica, "is_ddl", False)
+
+
+def identity(fn: Any) -> Any:
+    """Equal for calls of the same step function, also of lambdas made anew for each call."""
+    owner = id(getattr(fn, "__self__", None))
+    while hasattr(fn, "func"):
+        fn = fn.func
+    fn = getattr(fn, "python_function", fn)
+    return (owner, getattr(getattr(fn, "__func__", fn), "__code__", type(fn)))
+
+
+def _is_keras_step(fn: Callable[..., Any]) -> bool:
+    model = getattr(fn, "__self__", None)
+    return (
+        hasattr(model, "train_step")
+        and hasattr(model, "compute_loss")
+        and getattr(fn, "__name__", "") in ("train_step", "test_step")
+    )

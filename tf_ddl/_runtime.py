@@ -1,0 +1,110 @@
+"""This process' engine: made at first use, shared by the strategy and tf_ddl.collective.
+
+It also sees to it that no rank is left waiting for one whose program ends: an uncaught exception
+aborts the job with its text, a normal end says goodbye.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import types
+import warnings
+
+from tf_ddl import _core, cluster, errors
+from tf_ddl.options import Options
+
+__all__ = ["current_engine", "engine", "shutdown"]
+
+_lock = threading.RLock()
+_engine: _core.Engine | None = None  # guarded by _lock
+_options: Options | None = None  # guarded by _lock
+_hooks_installed = False  # guarded by _lock
+
+
+def engine(options: Options | None = None) -> _core.Engine:
+    """The engine of this process; joins the job (environment variables `DDL_*`) at first use.
+
+    Args:
+      options: how to join; None means from the environment. Once joined, other options than the
+        first ones are an error.
+
+    Raises:
+      InvalidArgumentError: ill-formed environment, or options that differ from the first ones.
+      DeadlineError, SecretError, DuplicateError: see `_core.Engine.create`.
+    """
+    global _engine, _options
+    with _lock:
+        if _engine is not None:
+            if options is not None and options != _options:
+                raise errors.InvalidArgumentError(
+                    f"this process has joined its job with {_options}; it cannot join again with "
+                    f"{options}. Use one set of options, or call tf_ddl.collective.shutdown() first"
+                )
+            return _engine
+        options = options if options is not None else Options.from_environment()
+        here = cluster.from_environment()
+        _warn_when_crowded(here)
+        _engine = _core.Engine.create(here, options)
+        _options = options
+        _install_hooks()
+        return _engine
+
+
+def current_engine() -> _core.Engine:
+    """The engine, if this process has one.
+
+    Raises:
+      NotInitializedError: it has none.
+    """
+    with _lock:
+        if _engine is None:
+            raise errors.NotInitializedError(
+                "tf_ddl is not initialised in this process: call tf_ddl.collective.init() or make "
+                "a tf_ddl.DDLStrategy() first"
+            )
+        return _engine
+
+
+def shutdown() -> None:
+    """Leaves the job. Idempotent; `engine()` may join again afterwards."""
+    global _engine, _options
+    with _lock:
+        leaving, _engine, _options = _engine, None, None
+    if leaving is not None:
+        leaving.shutdown()
+
+
+def _warn_when_crowded(here: cluster.Cluster) -> None:
+    cores = len(os.sched_getaffinity(0))
+    if here.local_size > cores and here.local_rank == 0:
+        warnings.warn(
+            f"{here.local_size} workers share the {cores} core(s) of this machine; this works, "
+            "but more workers will not make it faster",
+            stacklevel=3,
+        )
+
+
+def _install_hooks() -> None:
+    global _hooks_installed
+    if _hooks_installed:
+        return
+    _hooks_installed = True
+    atexit.register(shutdown)
+    previous = sys.excepthook
+
+    def abort_then_report(
+        kind: type[BaseException],
+        value: BaseException,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        with _lock:
+            joined = _engine
+        if joined is not None:
+            text = f"{kind.__name__}: {value}".strip()
+            joined.abort(f"the program raised {text[:1000]}")
+        previous(kind, value, traceback)
+
+    sys.excepthook = abort_then_report

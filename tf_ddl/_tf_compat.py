@@ -1,0 +1,128 @@
+"""The one module that imports `tensorflow.python.*`.
+
+What tf_ddl needs of TensorFlow beyond its public API is listed here and nowhere else. When a new
+TensorFlow moves something, it is mended here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from tf_ddl import errors
+
+#: The TensorFlow versions that are supported: at least the first, below the second.
+SUPPORTED_TENSORFLOW = ((2, 21), (2, 24))
+
+
+def supported() -> str:
+    """SUPPORTED_TENSORFLOW as a requirement for pip."""
+    low, high = SUPPORTED_TENSORFLOW
+    return f"tensorflow>={low[0]}.{low[1]},<{high[0]}.{high[1]}"
+
+
+try:
+    import tensorflow as tf
+except ImportError as error:
+    raise errors.BuildError(
+        f"tf_ddl's strategy needs TensorFlow, which cannot be imported here ({error}). Install it "
+        f"under the name that suits the machine, such as: pip install '{supported()}' (or "
+        "tensorflow-cpu), then build tf_ddl's ops against it: "
+        "pip install --no-build-isolation --no-deps --force-reinstall . (in tf_ddl's source)"
+    ) from error
+
+try:
+    from tensorflow.python.autograph.core import config as autograph_config
+    from tensorflow.python.distribute import device_util, distribute_lib, reduce_util
+    from tensorflow.python.eager import context, record
+    from tensorflow.python.framework import func_graph, indexed_slices, ops
+    from tensorflow.python.ops import resource_variable_ops
+    from tensorflow.python.trackable import base as trackable
+except ImportError as error:
+    raise errors.BuildError(
+        f"TensorFlow {tf.__version__} lacks an internal module that tf_ddl uses ({error}). "
+        f"Install one that this tf_ddl supports: pip install '{supported()}'"
+    ) from error
+
+FuncGraph = func_graph.FuncGraph
+IndexedSlices = indexed_slices.IndexedSlices
+InputContext = distribute_lib.InputContext
+ReduceOp = reduce_util.ReduceOp
+ReplicaContext = distribute_lib.ReplicaContext
+ResourceVariable = resource_variable_ops.BaseResourceVariable
+StrategyExtended = distribute_lib.StrategyExtendedV1
+UpdateContext = distribute_lib.UpdateContext
+ValueContext = distribute_lib.ValueContext
+VariableWatcher = record.VariableWatcher
+
+#: Key of a variable's value in what a checkpoint saves and restores.
+VARIABLE_VALUE_KEY = trackable.VARIABLE_VALUE_KEY
+
+in_variable_sync_on_read_context = distribute_lib.in_variable_sync_on_read_context
+require_cross_replica_or_default = (
+    distribute_lib._require_cross_replica_or_default_context_extended
+)
+
+# Like TensorFlow's own modules: AutoGraph converts users' functions, not what these call here.
+autograph_config.CONVERSION_RULES = (
+    autograph_config.DoNotConvert("tf_ddl"),
+    *autograph_config.CONVERSION_RULES,
+)
+
+
+def in_update() -> bool:
+    """Whether `StrategyExtended.update` is running on this thread."""
+    return distribute_lib.get_update_replica_id() is not None
+
+
+def resolve_device(device: str) -> str:
+    """The full name of a device: "/job:localhost/replica:0/task:0/device:CPU:0"."""
+    return device_util.resolve(device)
+
+
+def colocate_with(variable: Any) -> Any:
+    """A context in which ops are placed where `variable` is."""
+    return ops.colocate_with(variable)
+
+
+def default_graph() -> Any:
+    """The graph that ops are added to; only meaningful outside eager execution."""
+    return ops.get_default_graph()
+
+
+def outermost_function(graph: Any) -> Any:
+    """The function being traced that is not traced within another one."""
+    while isinstance(getattr(graph, "outer_graph", None), FuncGraph):
+        graph = graph.outer_graph
+    return graph
+
+
+def must_run(op: Any) -> None:
+    """Has `op` executed whenever the function that it is traced into runs."""
+    graph = op.graph
+    if isinstance(graph, FuncGraph):
+        graph.control_outputs.append(op)
+
+
+@contextlib.contextmanager
+def building_in(graph: Any) -> Iterator[None]:
+    """Adds ops to `graph`, a function around the one being traced; outside tapes and conditions."""
+    if tf.executing_eagerly() or ops.get_default_graph() is graph:
+        yield
+        return
+    with graph.as_default(), ops.control_dependencies(None), record.stop_recording():
+        yield
+
+
+def global_seed() -> int | None:
+    """The seed of `tf.random.set_seed`, or None."""
+    return context.global_seed()
+
+
+def local_variable(value: Any, dtype: Any, name: str) -> Any:
+    """A variable of this process alone, on the CPU, whatever scopes are active."""
+    with ops.device("/device:CPU:0"):
+        return resource_variable_ops.ResourceVariable(
+            value, dtype=dtype, name=name, trainable=False
+        )

@@ -1,0 +1,201 @@
+"""Variables created in a strategy's scope.
+
+They are TensorFlow's resource variables with two additions. Initial values are rank 0's. And
+variables with `synchronization=ON_READ` (Keras' metrics) are local within `strategy.run`, while a
+read anywhere else gives the sum or mean over all ranks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tf_ddl import _core, _run_state, _structures, _tf_compat
+from tf_ddl._tf_compat import tf
+
+__all__ = ["adopt", "display_name", "local_value", "synchronized"]
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def _local_reads() -> Iterator[None]:
+    """Reads on this thread are of this rank's value, without communication."""
+    outer = getattr(_thread, "local_reads", False)
+    _thread.local_reads = True
+    try:
+        yield
+    finally:
+        _thread.local_reads = outer
+
+
+def synchronized(
+    engine: _core.Engine, initial_value: Any, dtype: Any = None, name: str | None = None
+) -> Callable[[], tf.Tensor]:
+    """An initial value that is rank 0's on every rank.
+
+    Args:
+      engine: the job.
+      initial_value: a value or a function of no arguments that gives one.
+      dtype: of the variable; None: the value's.
+      name: the variable's, for messages.
+    """
+
+    def from_rank_0() -> tf.Tensor:
+        value = initial_value() if callable(initial_value) else initial_value
+        return _structures.broadcast(
+            engine, tf.convert_to_tensor(value, dtype=dtype), name=name or "variable"
+        )
+
+    return from_rank_0
+
+
+def adopt(variable: Any, engine: _core.Engine) -> Any:
+    """Gives a variable that TensorFlow has just created the behaviour described above."""
+    on_read = variable.synchronization == tf.VariableSynchronization.ON_READ
+    variable.__class__ = _subclass(type(variable), on_read)
+    variable._tf_ddl_engine = engine
+    return variable
+
+
+@functools.cache
+def _subclass(base: type, on_read: bool) -> type:
+    mixin = _SyncOnRead if on_read else _Mirrored
+    return types.new_class(
+        f"DDL{base.__name__}", (mixin, base), exec_body=lambda body: body.update(__module__=__name__)
+    )
+
+
+def local_value(variable: Any) -> tf.Tensor:
+    """This rank's value of a variable of a strategy."""
+    with _local_reads():
+        return variable.value()
+
+
+def display_name(variable: Any) -> str:
+    """The Keras path of a variable where it is known, else its name."""
+    return getattr(variable, "_tf_ddl_path", None) or variable.name.rsplit(":", 1)[0]
+
+
+class _Mirrored:
+    """A variable that is meant to be equal on every rank; assignments are noted for the check."""
+
+    def _finite_if_empty(self: Any, value: Any, otherwise: Callable[[], Any]) -> Any:
+        """What a rank without rows may assign to a statistic.
+
+        The mean of no rows is NaN; in a moving average it would stay. Non-finite numbers of such a
+        rank are replaced with `otherwise()`; everything else passes through.
+        """
+        state = _run_state.current()
+        if state is None or self.trainable or not self.dtype.is_floating or _tf_compat.in_update():
+            return value
+        rows = state.rows()
+        if rows is None or (isinstance(rows, int) and rows > 0):
+            return value
+        value = tf.convert_to_tensor(value, dtype=self.dtype)
+        return tf.where(tf.math.is_finite(value) | (rows > 0), value, otherwise())
+
+    def _note_assignment(self: Any) -> None:
+        state = _run_state.current()
+        if state is None:
+            return
+        if self.trainable:
+            state.assigned[id(self)] = self
+        elif not _tf_compat.in_update():
+            state.others[id(self)] = self
+
+    def assign(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+        self._note_assignment()
+        value = self._finite_if_empty(value, lambda: local_value(self))
+        return super().assign(value, *args, **kwargs)  # type: ignore[misc]
+
+    def assign_add(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
+        self._note_assignment()
+        delta = self._finite_if_empty(delta, lambda: tf.zeros([], self.dtype))
+        return super().assign_add(delta, *args, **kwargs)  # type: ignore[misc]
+
+    def assign_sub(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
+        self._note_assignment()
+        delta = self._finite_if_empty(delta, lambda: tf.zeros([], self.dtype))
+        return super().assign_sub(delta, *args, **kwargs)  # type: ignore[misc]
+
+
+def _noting(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._note_assignment()
+        return getattr(super(_Mirrored, self), name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+for _name in ("add", "sub", "max", "min", "mul", "div", "update", "nd_add", "nd_sub", "nd_max"):
+    setattr(_Mirrored, f"scatter_{_name}", _noting(f"scatter_{_name}"))
+for _name in ("scatter_nd_min", "scatter_nd_update", "batch_scatter_update"):
+    setattr(_Mirrored, _name, _noting(_name))
+
+
+class _SyncOnRead(_Mirrored):
+    """A variable that is local in `strategy.run` and the sum or mean over ranks elsewhere.
+
+    Saving never communicates, so that rank 0 may save alone: a checkpoint holds the saving rank's
+    part. A restored value, like one that is assigned outside `run`, is the value over all ranks:
+    for a sum, rank 0 holds it and the others hold zeros.
+    """
+
+    def _is_local_here(self: Any) -> bool:
+        if getattr(_thread, "local_reads", False) or self._tf_ddl_engine.size == 1:
+            return True
+        if _tf_compat.in_variable_sync_on_read_context():
+            return False
+        return _run_state.in_replica_context()
+
+    def _read_variable_op(self: Any, *args: Any, **kwargs: Any) -> tf.Tensor:
+        value = super()._read_variable_op(*args, **kwargs)  # type: ignore[misc]
+        if self._is_local_here():
+            return value
+        engine = self._tf_ddl_engine
+        if self.aggregation == tf.VariableAggregation.SUM:
+            return _structures.all_reduce(engine, value, "sum", names=[self.name])
+        if self.aggregation == tf.VariableAggregation.MEAN:
+            return _structures.all_reduce(engine, value, "mean", names=[self.name])
+        if self.aggregation == tf.VariableAggregation.ONLY_FIRST_REPLICA:
+            return _structures.broadcast(engine, value, name=self.name)
+        return value
+
+    def _part_of(self: Any, value: Any) -> Any:
+        """This rank's part of a value over all ranks."""
+        summed = self.aggregation == tf.VariableAggregation.SUM
+        if self._is_local_here() or not summed or self._tf_ddl_engine.rank == 0:
+            return value
+        return tf.zeros_like(tf.convert_to_tensor(value, dtype=self.dtype))
+
+    def assign(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().assign(self._part_of(value), *args, **kwargs)
+
+    def assign_add(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().assign_add(self._part_of(delta), *args, **kwargs)
+
+    def assign_sub(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().assign_sub(self._part_of(delta), *args, **kwargs)
+
+    def read_value_no_copy(self: Any) -> tf.Tensor:  # what saving reads
+        with _local_reads():
+            return super().read_value_no_copy()  # type: ignore[misc]
+
+    def _copy_trackable_to_cpu(self: Any, object_map: Any) -> None:
+        with _local_reads():
+            super()._copy_trackable_to_cpu(object_map)  # type: ignore[misc]
+
+    def _restore_from_tensors(self: Any, restored_tensors: Any) -> Any:
+        key = _tf_compat.VARIABLE_VALUE_KEY
+        part = {**restored_tensors, key: self._part_of(restored_tensors[key])}
+        return super()._restore_from_tensors(part)  # type: ignore[misc]
+
+    def __repr__(self) -> str:  # printing must not wait for other ranks
+        with _local_reads():
+            return super().__repr__()

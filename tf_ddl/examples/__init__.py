@@ -1,0 +1,1 @@
+"""Programs to start from: `ddlrun -np 2 -m tf_ddl.examples.digits`."""

@@ -1,0 +1,237 @@
+"""Settings of a job, each a documented field with an environment variable.
+
+`Options()` holds exactly what it is given, `Options.from_environment()` starts from the
+environment, and explicit arguments win. docs/environment.md contains `markdown_table()`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tf_ddl import errors
+
+__all__ = ["Options", "Setting", "markdown_table", "settings"]
+
+_UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+def _setting(default: Any, variable: str, unit: str, least: float, meaning: str) -> Any:
+    metadata = {"variable": variable, "unit": unit, "least": least, "meaning": meaning}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Settings of a job; all ranks must use the same.
+
+    Attributes:
+      bucket_bytes: gradients travel in buckets of about this many bytes. `DDL_BUCKET_BYTES`.
+      first_bucket_bytes: bytes of the bucket that is ready first in a step; small, so that
+        communication starts early. `DDL_FIRST_BUCKET_BYTES`.
+      timeout: seconds that a collective waits for the other ranks before the job fails.
+        `DDL_TIMEOUT`.
+      stall_warning: seconds after which a waiting collective is reported. `DDL_STALL_WARNING`.
+      join_timeout: seconds that ranks wait for each other at the start. `DDL_JOIN_TIMEOUT`.
+      use_shared_memory: whether ranks of one host may exchange data through shared memory;
+        without it they use TCP. `DDL_SHM`.
+      use_cma: whether ranks of one host may read each other's memory directly (cross-memory
+        attach). `DDL_CMA`.
+      check_replicas_every: steps between two comparisons of the ranks' variables; 0 compares
+        only at the first step. `DDL_CHECK_REPLICAS_EVERY`.
+
+    Raises:
+      InvalidArgumentError: a value is of the wrong type or out of range.
+    """
+
+    bucket_bytes: int = _setting(
+        4 << 20,
+        "DDL_BUCKET_BYTES",
+        "bytes",
+        1,
+        "Gradients travel in buckets of about this size. `4MiB` and the like are understood.",
+    )
+    first_bucket_bytes: int = _setting(
+        256 << 10,
+        "DDL_FIRST_BUCKET_BYTES",
+        "bytes",
+        1,
+        "Size of the bucket that is ready first in a step; small, to start early.",
+    )
+    timeout: float = _setting(
+        600.0,
+        "DDL_TIMEOUT",
+        "seconds",
+        0.0,
+        "How long a collective waits for the other ranks before the job fails.",
+    )
+    stall_warning: float = _setting(
+        60.0,
+        "DDL_STALL_WARNING",
+        "seconds",
+        0.0,
+        "After this time a waiting collective is reported: what waits, and for which ranks.",
+    )
+    join_timeout: float = _setting(
+        60.0,
+        "DDL_JOIN_TIMEOUT",
+        "seconds",
+        0.0,
+        "How long ranks wait for each other at the start.",
+    )
+    use_shared_memory: bool = _setting(
+        True,
+        "DDL_SHM",
+        "0 or 1",
+        0,
+        "Whether ranks of one host may use shared memory. 0: TCP.",
+    )
+    use_cma: bool = _setting(
+        True,
+        "DDL_CMA",
+        "0 or 1",
+        0,
+        "Whether ranks of one host may read each other's memory directly (cross-memory attach).",
+    )
+    check_replicas_every: int = _setting(
+        1000,
+        "DDL_CHECK_REPLICAS_EVERY",
+        "steps",
+        0,
+        "Steps between two comparisons of the ranks' variables; 0: only at the first step.",
+    )
+
+    def __post_init__(self) -> None:
+        for setting in settings():
+            value = _checked(setting, getattr(self, setting.field), f"Options.{setting.field}")
+            object.__setattr__(self, setting.field, value)
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str] | None = None, **overrides: Any
+    ) -> Options:
+        """Options from environment variables; `overrides` (by field name) win.
+
+        Args:
+          environ: variables to read; default `os.environ`. Unset and empty ones are defaults.
+          **overrides: values of fields; None means "not given".
+
+        Raises:
+          InvalidArgumentError: a value makes no sense, or a field is unknown; names it.
+        """
+        environ = os.environ if environ is None else environ
+        known = {setting.field: setting for setting in settings()}
+        for field in overrides:
+            if field not in known:
+                raise errors.InvalidArgumentError(
+                    f"Options has no field {field!r}; there are {', '.join(known)}"
+                )
+        values: dict[str, Any] = {}
+        for field, setting in known.items():
+            if overrides.get(field) is not None:
+                values[field] = overrides[field]
+            elif environ.get(setting.variable, "").strip():
+                values[field] = _parsed(setting, environ[setting.variable])
+        return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One field of `Options`, described.
+
+    Attributes:
+      field: name of the field.
+      variable: environment variable.
+      kind: type of its value: int, float or bool.
+      unit: "bytes", "seconds", "steps" or "0 or 1".
+      default: value when nothing is given.
+      least: smallest allowed value (floats: must be greater); no matter for bool.
+      meaning: one sentence or two.
+    """
+
+    field: str
+    variable: str
+    kind: type
+    unit: str
+    default: Any
+    least: float
+    meaning: str
+
+
+def settings() -> tuple[Setting, ...]:
+    """All fields of `Options`, in order."""
+    return tuple(
+        Setting(field=field.name, kind=type(field.default), default=field.default, **field.metadata)
+        for field in dataclasses.fields(Options)
+    )
+
+
+def markdown_table() -> str:
+    """The table of docs/environment.md, one line per setting."""
+    lines = [
+        "| variable | field of `Options` | unit | default | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for setting in settings():
+        default = setting.default
+        if setting.kind is bool:
+            default = int(default)
+        elif setting.kind is float:
+            default = f"{default:g}"
+        lines.append(
+            f"| `{setting.variable}` | `{setting.field}` | {setting.unit} | {default} "
+            f"| {setting.meaning} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _parsed(setting: Setting, text: str) -> Any:
+    """The value that an environment variable's text stands for."""
+    text = text.strip()
+    if setting.kind is bool:
+        if text.lower() in _TRUE + _FALSE:
+            return text.lower() in _TRUE
+        raise errors.InvalidArgumentError(
+            f"{setting.variable}={text!r} is neither one of {'/'.join(_TRUE)} nor of "
+            f"{'/'.join(_FALSE)}"
+        )
+    try:
+        value = _number(setting, text)
+    except ValueError:
+        example = " (such as 4194304 or 4MiB)" if setting.unit == "bytes" else ""
+        kind = "whole number" if setting.kind is int else "number"
+        raise errors.InvalidArgumentError(
+            f"{setting.variable}={text!r} is not a {kind} of {setting.unit}{example}"
+        ) from None
+    return _checked(setting, value, setting.variable)
+
+
+def _number(setting: Setting, text: str) -> int | float:
+    if setting.unit == "bytes":
+        match = re.fullmatch(r"([0-9]+)\s*([KMG]iB)?", text, re.IGNORECASE)
+        if not match:
+            raise ValueError(text)
+        return int(match[1]) * _UNITS[(match[2] or "").upper()]
+    return setting.kind(text)
+
+
+def _checked(setting: Setting, value: Any, name: str) -> Any:
+    if setting.kind is bool:
+        good = isinstance(value, bool) or value in (0, 1)
+        wanted = "True or False"
+    elif setting.kind is int:
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= setting.least
+        wanted = f"a whole number of {setting.unit}, at least {setting.least}"
+    else:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        good = number and math.isfinite(value) and value > setting.least
+        wanted = f"a number of {setting.unit} greater than 0"
+    if not good:
+        raise errors.InvalidArgumentError(f"{name}={value!r} must be {wanted}")
+    return setting.kind(value)

@@ -1,0 +1,207 @@
+"""`tf_ddl.DDLStrategy`: what users put around the building of their model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from tf_ddl import _core, _keras_compat, _ops, _runtime, _seed, _structures, _tf_compat
+from tf_ddl._extended import DDLExtended
+from tf_ddl._tf_compat import tf
+from tf_ddl.options import Options
+
+__all__ = ["DDLStrategy"]
+
+
+class DDLStrategy(tf.distribute.Strategy):
+    """Data-parallel training with one process per replica.
+
+    Usage:
+
+        strategy = tf_ddl.DDLStrategy()
+        with strategy.scope():
+            model = build_and_compile()
+        model.fit(dataset, epochs=5)
+
+    started with `ddlrun -np 4 python train.py`; without a launcher it is a world of one.
+
+    What a program sees:
+
+    * Variables created in `scope()` begin with rank 0's initial values on every rank.
+    * `fit`, `evaluate` and `predict` take the global data and the global batch size on every rank;
+      each rank computes its slice of every batch. All ranks must see the same data in the same
+      order: if no seed is set (`tf.random.set_seed`, `keras.utils.set_random_seed`), the strategy
+      sets one that is common to all ranks. Logs are global and equal; `predict` returns all rows.
+    * `train_on_batch`, `test_on_batch` and `predict_on_batch` take this rank's rows.
+    * In a custom loop `strategy.run` runs the function once, in this process;
+      `strategy.reduce`, `strategy.gather` and the replica context's `all_reduce` and `all_gather`
+      communicate, so every rank must call them.
+    * Reading a metric's variables outside of `run` communicates too. Saving does not: rank 0 may
+      save alone.
+    * Replicas that would drift apart are an error: see `Options.check_replicas_every`.
+
+    Args:
+      options: how to join the job and how to communicate; default: from the environment
+        (docs/environment.md).
+
+    Raises:
+      BuildError: the compiled ops are missing or do not fit the installed TensorFlow.
+      InvalidArgumentError: the environment or the options make no sense.
+      DeadlineError: a rank did not come in time.
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        _ops.library()
+        self._options = options if options is not None else Options.from_environment()
+        self._engine = _runtime.engine(options)
+        device = _choose_device(self._engine)
+        super().__init__(
+            DDLExtended(self, self._engine, device, self._options.check_replicas_every)
+        )
+        _seed.agree(self._engine)
+        _keras_compat.install()
+
+    def __repr__(self) -> str:
+        return (
+            f"<tf_ddl.DDLStrategy rank {self.rank} of {self.size} "
+            f"on {self.extended.worker_devices[0]}>"
+        )
+
+    @property
+    def rank(self) -> int:
+        """This process's number, 0 to `size` - 1."""
+        return self._engine.rank
+
+    @property
+    def size(self) -> int:
+        """Number of processes, which is the number of replicas."""
+        return self._engine.size
+
+    @property
+    def options(self) -> Options:
+        """What the strategy was created with."""
+        return self._options
+
+    def run(
+        self,
+        fn: Callable[..., Any],
+        args: Any = (),
+        kwargs: dict[str, Any] | None = None,
+        options: Any = None,
+    ) -> Any:
+        """Runs `fn(*args, **kwargs)` on this rank, in a replica context.
+
+        Args:
+          fn: the function; it may call `tf.distribute.get_replica_context().all_reduce` and the
+            like, as often and in the same order on every rank.
+          args: list or tuple of positional arguments; this rank's.
+          kwargs: keyword arguments.
+          options: a `tf.distribute.RunOptions`; not used.
+
+        Returns:
+          What `fn` returns on this rank.
+
+        Raises:
+          ValueError: `fn` uses trainable variables that were not created under the scope.
+          tf.errors.InvalidArgumentError: the replicas have drifted apart.
+          tf.errors.UnavailableError: another rank died or failed; names it.
+        """
+        with self.extended.calling(fn):
+            return super().run(fn, args=args, kwargs=kwargs, options=options)
+
+    def reduce(self, reduce_op: Any, value: Any, axis: Any = None) -> Any:
+        """Combines the ranks' values; every rank gets the result.
+
+        Args:
+          reduce_op: `tf.distribute.ReduceOp` or "SUM", "MEAN".
+          value: nested structure of tensors, as `run` returns it.
+          axis: None to combine across ranks only; an int or tuple of ints to reduce along these
+            dimensions first, whose sizes may differ between ranks. A MEAN is over all elements.
+
+        Returns:
+          The same structure of tensors.
+
+        Raises:
+          RuntimeError: called inside `run`; use the replica context's `all_reduce` there.
+        """
+        _tf_compat.require_cross_replica_or_default(self.extended)
+        name = _structures.reduce_op_name(reduce_op)
+        if axis is None:
+            return _structures.all_reduce(self._engine, value, name)
+        leaves = [tf.convert_to_tensor(leaf) for leaf in tf.nest.flatten(value)]
+        sums = [tf.reduce_sum(leaf, axis=axis) for leaf in leaves]
+        if name == "sum":
+            return tf.nest.pack_sequence_as(
+                value, _structures.all_reduce(self._engine, sums, "sum")
+            )
+        counts = [_elements_along(leaf, axis) for leaf in leaves]
+        sums, counts = _structures.all_reduce(self._engine, (sums, counts), "sum")
+        means = [tf.truediv(s, tf.cast(n, s.dtype)) for s, n in zip(sums, counts)]
+        return tf.nest.pack_sequence_as(value, means)
+
+    def gather(self, value: Any, axis: Any) -> Any:
+        """Concatenates the ranks' values along `axis`, in rank order, on every rank.
+
+        Args:
+          value: nested structure of tensors with at least one dimension, of any dtype; sizes along
+            `axis` may differ between ranks, the others not. Ragged and sparse tensors along axis 0.
+          axis: int.
+
+        Raises:
+          RuntimeError: called inside `run`; use the replica context's `all_gather` there.
+        """
+        _tf_compat.require_cross_replica_or_default(
+            self.extended,
+            "tf_ddl.DDLStrategy.gather cannot be called inside run; use "
+            "tf.distribute.get_replica_context().all_gather() there",
+        )
+        return _structures.all_gather(self._engine, value, axis)
+
+    def stats(self) -> dict[str, Any]:
+        """What this rank has communicated since the start; see docs/architecture.md."""
+        return self._engine.stats()
+
+    def record_timeline(self, enabled: bool = True) -> None:
+        """Starts or stops recording for `timeline()`."""
+        self._engine.record_timeline(enabled)
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """The recorded calls: when gradients arrived, when buckets started and ended.
+
+        Returns:
+          One entry per recorded call, oldest first; times in seconds of the monotonic clock.
+        """
+        return self._engine.timeline()
+
+
+def _elements_along(value: tf.Tensor, axis: Any) -> tf.Tensor:
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    rank = value.shape.rank
+    if rank is not None:
+        for one in axes:
+            if not -rank <= one < rank:
+                raise ValueError(f"axis {one} is out of range for a value of {rank} dimensions")
+    shape = tf.shape(value, out_type=tf.int64)
+    return tf.reduce_prod(tf.gather(shape, [one % tf.rank(value) for one in axes]))
+
+
+def _choose_device(engine: _core.Engine) -> str:
+    """The GPU of this process's local rank, or the CPU.
+
+    A process uses one GPU. Ranks of a host take them in turn; when ranks share one, memory is
+    allocated as needed, since TensorFlow would otherwise give the first all of it.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return _tf_compat.resolve_device("/device:CPU:0")
+    visible = tf.config.get_visible_devices("GPU")
+    if len(visible) > 1:
+        mine = visible[engine.local_rank % len(visible)]
+        try:
+            tf.config.set_visible_devices([mine], "GPU")
+            if int(os.environ.get("DDL_LOCAL_SIZE", "1")) > len(visible):
+                tf.config.experimental.set_memory_growth(mine, True)
+        except RuntimeError:  # TensorFlow has initialised the devices already
+            return _tf_compat.resolve_device(f"/device:GPU:{engine.local_rank % len(visible)}")
+    return _tf_compat.resolve_device("/device:GPU:0" if visible else "/device:CPU:0")
