@@ -44,10 +44,10 @@ class BuildWithCMake(build_ext):
         if not CORE_ONLY:
             check_tensorflow()
         self._build()
-        super().run()  # build_extension for each, and the copies of an editable install
         in_place = self.inplace or getattr(self, "editable_mode", False)
         package = ROOT / "tf_ddl" if in_place else Path(self.build_lib) / "tf_ddl"
-        package.mkdir(parents=True, exist_ok=True)
+        (package / "_lib").mkdir(parents=True, exist_ok=True)
+        super().run()  # build_extension for each, and the copies of an editable install
         shutil.copyfile(self._directory / "_build_config.py", package / "_build_config.py")
 
     @property
@@ -61,9 +61,10 @@ class BuildWithCMake(build_ext):
         configure = [
             cmake,
             *("-S", str(ROOT / "custom_ops"), "-B", str(self._directory)),
-            f"-DPython3_EXECUTABLE={sys.executable}",
             f"-DDDL_BUILD_OPS={'OFF' if CORE_ONLY else 'ON'}",
         ]
+        if not CORE_ONLY:
+            configure.append(f"-DPython3_EXECUTABLE={sys.executable}")
         ninja = shutil.which("ninja")
         if ninja is not None:
             # Said every time: pip's isolated builds have another ninja each.

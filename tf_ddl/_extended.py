@@ -23,19 +23,24 @@ from tf_ddl import (
 from tf_ddl._replica_check import ReplicaCheck, check_origin
 from tf_ddl._tf_compat import tf
 
-__all__ = ["DDLExtended", "DDLReplicaContext", "naming"]
+__all__ = ["DDLExtended", "DDLReplicaContext", "reducing_gradients"]
 
 _thread = threading.local()
 
 
 @contextlib.contextmanager
-def naming(names: Sequence[str]) -> Iterator[None]:
-    """Gives the tensors of the next `ReplicaContext.all_reduce` names, if there are as many."""
-    _thread.names = list(names)
+def reducing_gradients(names: Sequence[str]) -> Iterator[None]:
+    """Tells `ReplicaContext.all_reduce` that it is given gradients, and what they are called.
+
+    In a train step of Keras the gradients of a rank without rows count as zeros: some are NaN, as
+    the mean of no rows is, and all are scaled by the rank's share of the rows, zero.
+    """
+    outer = getattr(_thread, "gradients", None)
+    _thread.gradients = list(names)
     try:
         yield
     finally:
-        _thread.names = None
+        _thread.gradients = outer
 
 
 class DDLReplicaContext(_tf_compat.ReplicaContext):
@@ -78,7 +83,7 @@ class DDLExtended(_tf_compat.StrategyExtended):
         self.engine = engine
         self._device = device
         self._check = ReplicaCheck(engine, check_every)
-        # By eager step function: trainable variables that it assigns, and others.
+        # By eager step function: trainable variables and statistics that it assigns.
         self._assigned_by: dict[Any, tuple[dict[int, Any], dict[int, Any]]] = {}
         self._retrace_functions_for_each_device = False
 
@@ -134,12 +139,16 @@ class DDLExtended(_tf_compat.StrategyExtended):
             DDLReplicaContext(self._container_strategy()),
             _tf_compat.VariableWatcher() as watcher,
         ):
+            if state.keras_step and self.engine.size > 1:
+                args, kwargs = state.with_a_row()
             result = fn(*args, **kwargs)
+            if state.keras_step == "predict" and self.engine.size > 1:
+                result = state.without_added_row(result)
         check_origin(watcher.watched_variables(), self._is_own)
         if state.graph is None:
             # A tf.function shows what it assigns only when it is traced, in its first call.
             known = self._assigned_by.setdefault(_run_state.identity(state.fn), ({}, {}))
-            for seen, now in zip(known, (state.assigned, state.others)):
+            for seen, now in zip(known, (state.assigned, state.statistics)):
                 seen.update(now)
                 now.update(seen)
         with tf.device(self._device):
@@ -174,9 +183,13 @@ class DDLExtended(_tf_compat.StrategyExtended):
 
     def _replica_ctx_all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
         del options
-        names = getattr(_thread, "names", None)
+        names = getattr(_thread, "gradients", None)
+        state = _run_state.current()
+        contributes: Any = True
+        if names is not None and state is not None and state.keras_step:
+            contributes = state.has_rows()
         return _structures.all_reduce(
-            self.engine, value, _structures.reduce_op_name(reduce_op), names=names
+            self.engine, value, _structures.reduce_op_name(reduce_op), names, contributes
         )
 
     def _reduce_to(self, reduce_op: Any, value: Any, destinations: Any, options: Any) -> Any:

@@ -165,9 +165,8 @@ def _token() -> tf.Tensor:
 
 
 def _name(tensor: tf.Tensor, fallback: str) -> str:
-    if tf.executing_eagerly():
-        return fallback
-    return tensor.name.rsplit(":", 1)[0]
+    name = getattr(tensor, "name", None)  # eager tensors have none
+    return name.rsplit(":", 1)[0] if name else fallback
 
 
 # --- the ops --------------------------------------------------------------------------------------
@@ -178,6 +177,7 @@ def all_reduce(
     tensors: Sequence[tf.Tensor],
     reduce_op: str,
     names: Sequence[str] | None = None,
+    contributes: Any = True,
 ) -> list[tf.Tensor]:
     """All-reduces `tensors` as one group.
 
@@ -189,6 +189,8 @@ def all_reduce(
       tensors: any shapes, equal on every rank; dtypes of REDUCIBLE.
       reduce_op: "sum" or "mean".
       names: one per tensor, for messages; default: the tensors' own.
+      contributes: whether this rank's tensors count; a bool or a boolean scalar tensor. If not,
+        they count as zeros, even where they are NaN.
 
     Returns:
       Tensors of the same shapes and dtypes.
@@ -206,17 +208,20 @@ def all_reduce(
             ops.ddl_group_all_reduce(
                 tensors,
                 _token(),
+                contributes,
                 engine=engine.handle,
                 group=group,
                 reduce_op=reduce_op,
                 tensor_names=list(names),
             )
         )
+    contributes = tf.convert_to_tensor(contributes)
     results = []
     for i, (name, tensor) in enumerate(zip(names, tensors)):
         result = ops.ddl_all_reduce(
             tensor,
             _token(),
+            contributes,
             engine=engine.handle,
             group=group,
             index=i,
@@ -283,7 +288,7 @@ def _all_reduce_gradient(op: Any, *gradients: Any) -> list[tf.Tensor | None]:
     # y = sum over ranks of x, and every rank's loss depends on its y: dx is the sum of the dy.
     reduce_op = op.get_attr("reduce_op").decode()
     dense = [_dense(g, y) for g, y in zip(gradients, op.outputs)]
-    return [*all_reduce(_engine_of(op), dense, reduce_op), None]
+    return [*all_reduce(_engine_of(op), dense, reduce_op), None, None]
 
 
 def _broadcast_gradient(op: Any, gradient: Any) -> list[tf.Tensor | None]:

@@ -20,16 +20,16 @@ class RunState:
 
     Attributes:
       fn: the function as it was passed to `run`.
-      keras_step: whether it is a train or test step of a Keras model.
+      keras_step: "train" or "test" or "predict", if it is that step of a Keras model; else "".
       assigned: trainable variables that it assigned, by id.
-      others: variables that are not trainable that it assigned, outside of an optimizer's update.
+      statistics: variables that follow the data, such as moving averages, that it assigned, by id.
     """
 
     def __init__(self, engine: _core.Engine, fn: Callable[..., Any], inputs: Any) -> None:
         self.fn = fn
-        self.keras_step = _is_keras_step(fn)
+        self.keras_step = _keras_step(fn)
         self.assigned: dict[int, Any] = {}
-        self.others: dict[int, Any] = {}
+        self.statistics: dict[int, Any] = {}
         self.graph = None if tf.executing_eagerly() else _tf_compat.default_graph()
         self._engine = engine
         self._inputs = inputs
@@ -76,6 +76,44 @@ class RunState:
             self._rows_known = True
         return self._rows
 
+    def has_rows(self) -> Any:
+        """Whether this rank's batch has rows: bool where it is known, else a boolean scalar."""
+        rows = self.rows()
+        if rows is None or isinstance(rows, int):
+            return rows != 0
+        with _tf_compat.building_in(self.graph):
+            return rows > 0
+
+    def with_a_row(self) -> Any:
+        """The inputs; if this rank has no rows, with one row of zeros instead.
+
+        Layers are not made for batches without rows: means are NaN, and TensorFlow's convolutions
+        return a wrong shape. What a Keras step computes from such a row is not used.
+        """
+        has_rows = self.has_rows()
+        if has_rows is True:
+            return self._inputs
+        leaves = tf.nest.flatten(self._inputs)
+        batched = [i for i, leaf in enumerate(leaves) if _structures.number_of_rows(leaf) is not None]
+        chosen = tf.cond(
+            tf.convert_to_tensor(has_rows),
+            lambda: [leaves[i] for i in batched],
+            lambda: [_structures.row_of_zeros(leaves[i]) for i in batched],
+        )
+        for i, leaf in zip(batched, chosen):
+            leaves[i] = leaf
+        return tf.nest.pack_sequence_as(self._inputs, leaves)
+
+    def without_added_row(self, outputs: Any) -> Any:
+        """Rows of outputs that belong to rows of the inputs."""
+        if self.has_rows() is True:
+            return outputs
+        rows = self.rows()
+        return tf.nest.map_structure(
+            lambda value: value if _structures.number_of_rows(value) is None else value[:rows],
+            outputs,
+        )
+
     def weight(self) -> tf.Tensor | None:
         """This rank's share of the rows of the global batch, float64 scalar; 0 without rows.
 
@@ -117,10 +155,10 @@ def identity(fn: Any) -> Any:
     return (owner, getattr(getattr(fn, "__func__", fn), "__code__", type(fn)))
 
 
-def _is_keras_step(fn: Callable[..., Any]) -> bool:
+def _keras_step(fn: Callable[..., Any]) -> str:
     model = getattr(fn, "__self__", None)
-    return (
-        hasattr(model, "train_step")
-        and hasattr(model, "compute_loss")
-        and getattr(fn, "__name__", "") in ("train_step", "test_step")
-    )
+    if hasattr(model, "train_step") and hasattr(model, "compute_loss"):
+        return {"train_step": "train", "test_step": "test"}.get(getattr(fn, "__name__", ""), "")
+    in_keras = getattr(fn, "__module__", "").startswith("keras.")
+    is_predict = "make_predict_function" in getattr(fn, "__qualname__", "")
+    return "predict" if in_keras and is_predict else ""

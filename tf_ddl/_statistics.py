@@ -15,26 +15,11 @@ from tf_ddl._tf_compat import tf
 
 __all__ = ["average"]
 
-_LOCAL = (tf.VariableAggregation.NONE, tf.VariableAggregation.MEAN)
-
-
-def _is_statistic(variable: Any) -> bool:
-    """Whether a variable that a step assigns, outside of an optimizer, is such a statistic."""
-    return (
-        not variable.trainable
-        and variable.dtype.is_floating
-        and variable.synchronization != tf.VariableSynchronization.ON_READ
-        and variable.aggregation in _LOCAL
-        and not getattr(variable, "_tf_ddl_optimizer", False)
-    )
-
 
 def average(engine: _core.Engine, state: RunState) -> None:
     """Averages the statistics that a training step has assigned."""
-    if engine.size == 1 or not state.assigned:
-        return
-    variables = [variable for variable in state.others.values() if _is_statistic(variable)]
-    if not variables:
+    variables = list(state.statistics.values())
+    if engine.size == 1 or not variables or not state.assigned:
         return
     values = [_variables.local_value(variable) for variable in variables]
     names = [_variables.display_name(variable) for variable in variables]

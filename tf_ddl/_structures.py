@@ -8,7 +8,7 @@ from typing import Any
 from tf_ddl import _core, _ops
 from tf_ddl._tf_compat import IndexedSlices, ReduceOp, tf
 
-__all__ = ["all_gather", "all_reduce", "broadcast", "number_of_rows", "reduce_op_name"]
+__all__ = ["all_gather", "all_reduce", "broadcast", "number_of_rows", "reduce_op_name", "row_of_zeros"]
 
 
 def reduce_op_name(reduce_op: Any) -> str:
@@ -50,6 +50,22 @@ def number_of_rows(value: Any) -> Any:
     return tf.shape(value, out_type=tf.int64)[0]
 
 
+def row_of_zeros(value: Any) -> Any:
+    """One row like those of `value`: zeros, or empty where it is ragged or sparse."""
+    if isinstance(value, tf.RaggedTensor):
+        return tf.RaggedTensor.from_row_splits(
+            value.values[:0], tf.zeros([2], value.row_splits.dtype), validate=False
+        )
+    if isinstance(value, tf.SparseTensor):
+        shape = tf.concat([[1], value.dense_shape[1:]], axis=0)
+        return tf.SparseTensor(value.indices[:0], value.values[:0], shape)
+    value = tf.convert_to_tensor(value)
+    shape = tf.concat([[1], tf.shape(value)[1:]], axis=0)
+    row = tf.fill(shape, tf.zeros([], value.dtype))
+    row.set_shape([1, *value.shape[1:]] if value.shape.rank is not None else None)
+    return row
+
+
 # --- all-reduce -----------------------------------------------------------------------------------
 
 
@@ -79,7 +95,11 @@ def _all_reduce_sparse(engine: _core.Engine, value: IndexedSlices, reduce_op: st
 
 
 def all_reduce(
-    engine: _core.Engine, value: Any, reduce_op: str, names: Sequence[str] | None = None
+    engine: _core.Engine,
+    value: Any,
+    reduce_op: str,
+    names: Sequence[str] | None = None,
+    contributes: Any = True,
 ) -> Any:
     """All-reduces every leaf of `value`.
 
@@ -89,6 +109,7 @@ def all_reduce(
         same on every rank. Dense leaves are one group; None leaves stay.
       reduce_op: "sum" or "mean".
       names: one per leaf, for messages.
+      contributes: see `_ops.all_reduce`; for the dense leaves.
 
     Raises:
       TypeError: a leaf cannot be added (strings, booleans).
@@ -114,6 +135,7 @@ def all_reduce(
         [tensor for _, tensor, _ in dense],
         reduce_op,
         names=None if names is None else [names[i] for i, _, _ in dense],
+        contributes=contributes,
     )
     for (i, _, back), tensor in zip(dense, reduced):
         results[i] = back(tensor)

@@ -84,20 +84,36 @@ def display_name(variable: Any) -> str:
 class _Mirrored:
     """A variable that is meant to be equal on every rank; assignments are noted for the check."""
 
-    def _finite_if_empty(self: Any, value: Any, otherwise: Callable[[], Any]) -> Any:
-        """What a rank without rows may assign to a statistic.
+    def _if_meaningful(self: Any, value: Any, otherwise: Callable[[], Any]) -> Any:
+        """What a rank without rows may assign to a metric or a statistic: `otherwise()`.
 
-        The mean of no rows is NaN; in a moving average it would stay. Non-finite numbers of such a
-        rank are replaced with `otherwise()`; everything else passes through.
+        In a Keras step it computes with a row that was added, and nothing of that may stay.
+        Elsewhere, only what is not finite is replaced, such as the mean of no rows.
         """
         state = _run_state.current()
-        if state is None or self.trainable or not self.dtype.is_floating or _tf_compat.in_update():
+        if state is None or not self._follows_data() or _tf_compat.in_update():
             return value
-        rows = state.rows()
-        if rows is None or (isinstance(rows, int) and rows > 0):
+        has_rows = state.has_rows()
+        if has_rows is True:
             return value
         value = tf.convert_to_tensor(value, dtype=self.dtype)
-        return tf.where(tf.math.is_finite(value) | (rows > 0), value, otherwise())
+        if not state.keras_step:
+            if not self.dtype.is_floating:
+                return value
+            has_rows = tf.math.is_finite(value) | has_rows
+        return tf.where(has_rows, value, otherwise())
+
+    def _follows_data(self: Any) -> bool:
+        """Whether this is a statistic of the data, such as a moving average."""
+        return (
+            not self.trainable
+            and self.dtype.is_floating
+            and self.aggregation in (tf.VariableAggregation.NONE, tf.VariableAggregation.MEAN)
+            and not getattr(self, "_tf_ddl_optimizer", False)
+        )
+
+    def _is_averaged(self) -> bool:
+        return self._follows_data()
 
     def _note_assignment(self: Any) -> None:
         state = _run_state.current()
@@ -105,22 +121,22 @@ class _Mirrored:
             return
         if self.trainable:
             state.assigned[id(self)] = self
-        elif not _tf_compat.in_update():
-            state.others[id(self)] = self
+        elif self._is_averaged() and not _tf_compat.in_update():
+            state.statistics[id(self)] = self
 
     def assign(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_assignment()
-        value = self._finite_if_empty(value, lambda: local_value(self))
+        value = self._if_meaningful(value, lambda: local_value(self))
         return super().assign(value, *args, **kwargs)  # type: ignore[misc]
 
     def assign_add(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_assignment()
-        delta = self._finite_if_empty(delta, lambda: tf.zeros([], self.dtype))
+        delta = self._if_meaningful(delta, lambda: tf.zeros([], self.dtype))
         return super().assign_add(delta, *args, **kwargs)  # type: ignore[misc]
 
     def assign_sub(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_assignment()
-        delta = self._finite_if_empty(delta, lambda: tf.zeros([], self.dtype))
+        delta = self._if_meaningful(delta, lambda: tf.zeros([], self.dtype))
         return super().assign_sub(delta, *args, **kwargs)  # type: ignore[misc]
 
 
@@ -146,6 +162,12 @@ class _SyncOnRead(_Mirrored):
     part. A restored value, like one that is assigned outside `run`, is the value over all ranks:
     for a sum, rank 0 holds it and the others hold zeros.
     """
+
+    def _follows_data(self) -> bool:
+        return True
+
+    def _is_averaged(self) -> bool:
+        return False
 
     def _is_local_here(self: Any) -> bool:
         if getattr(_thread, "local_reads", False) or self._tf_ddl_engine.size == 1:

@@ -241,7 +241,7 @@ def _conclude(arguments: argparse.Namespace, result: supervisor.JobResult) -> in
 
 
 def _check() -> int:
-    """Prints what was found and built; 1 if something needed is not usable."""
+    """Prints what was found and built; 1 if the compiled core cannot be used."""
     import tf_ddl
 
     try:
@@ -249,10 +249,7 @@ def _check() -> int:
     except errors.DDLError as error:
         _say(str(error))
         return 1
-    if isinstance(info, str):
-        print(info)
-        return 0
-    width = max((len(name) for name in info), default=0)
+    width = max(len(name) for name in info)
     for name, value in info.items():
         print(f"{name:<{width}}  {value}")
     return 0

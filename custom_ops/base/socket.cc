@@ -83,8 +83,8 @@ Status Resolve(const std::string& host, int port, std::vector<Address>* addresse
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV | (host.empty() ? AI_PASSIVE : 0);
   addrinfo* list = nullptr;
-  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(),
-                                std::to_string(port).c_str(), &hints, &list);
+  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(),
+                                &hints, &list);
   if (error != 0) {
     return InvalidArgument("the host name '" + host + "' is not known here (" +
                            gai_strerror(error) + ")");

@@ -4,6 +4,7 @@
 // On a GPU device the tensors are in host memory: TensorFlow copies the gradients there and back.
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -87,6 +88,14 @@ absl::Status NotFixedSize(const char* what, tensorflow::DataType dtype) {
                                                  tensorflow::DataTypeString(dtype)));
 }
 
+// What a rank puts into an all-reduce: its tensor, or zeros (in `output`) if it has nothing to say,
+// such as the NaN gradients of no rows.
+const void* Contribution(OpKernelContext* ctx, int input, int contributes, Tensor* output) {
+  if (ctx->input(contributes).scalar<bool>()()) return Data(ctx->input(input));
+  std::memset(Data(output), 0, output->tensor_data().size());
+  return Data(output);
+}
+
 class AllReduceKernel : public CollectiveKernel {
  public:
   explicit AllReduceKernel(OpKernelConstruction* ctx) : CollectiveKernel(ctx, "all-reduce") {
@@ -103,8 +112,8 @@ class AllReduceKernel : public CollectiveKernel {
     if (engine == nullptr) return done();
     auto finish = FinishOp(ctx, engine, Where(*engine, name_), std::move(done));
     if (finish == nullptr) return;
-    engine->AllReduce(group(), index_, Data(input), Data(output), input.NumElements(),
-                      std::move(finish));
+    const void* in = Contribution(ctx, 0, 2, output);
+    engine->AllReduce(group(), index_, in, Data(output), output->NumElements(), std::move(finish));
   }
 
  private:
@@ -140,12 +149,12 @@ class GroupAllReduceKernel : public CollectiveKernel {
 
   void ComputeAsync(OpKernelContext* ctx, DoneCallback done) override {
     const int n = ctx->num_outputs();
-    std::vector<void*> out(n);
+    std::vector<Tensor*> outputs(n);
     for (int i = 0; i < n; ++i) {
-      Tensor* output = nullptr;
       OP_REQUIRES_OK_ASYNC(
-          ctx, ctx->forward_input_or_allocate_output({i}, i, ctx->input(i).shape(), &output), done);
-      out[i] = Data(output);
+          ctx,
+          ctx->forward_input_or_allocate_output({i}, i, ctx->input(i).shape(), &outputs[i]),
+          done);
     }
     auto engine = FindEngineOrFail(ctx);
     if (engine == nullptr) return done();
@@ -153,11 +162,19 @@ class GroupAllReduceKernel : public CollectiveKernel {
     auto finish = FinishOp(ctx, engine, Where(*engine, name, n - 1), std::move(done));
     if (finish == nullptr) return;
     // The context is gone once the last tensor is done.
-    std::vector<std::pair<const void*, int64_t>> in(n);
-    for (int i = 0; i < n; ++i) in[i] = {Data(ctx->input(i)), ctx->input(i).NumElements()};
+    struct Buffers {
+      const void* in;
+      void* out;
+      int64_t count;
+    };
+    std::vector<Buffers> buffers(n);
+    for (int i = 0; i < n; ++i) {
+      buffers[i] = {Contribution(ctx, i, n + 1, outputs[i]), Data(outputs[i]),
+                    outputs[i]->NumElements()};
+    }
     auto countdown = std::make_shared<Countdown>(n, std::move(finish));
     for (int i = 0; i < n; ++i) {
-      engine->AllReduce(group(), i, in[i].first, out[i], in[i].second,
+      engine->AllReduce(group(), i, buffers[i].in, buffers[i].out, buffers[i].count,
                         [countdown](const Status& status) { countdown->Done(status); });
     }
   }
@@ -298,12 +315,14 @@ REGISTER_KERNEL_BUILDER(Name("DdlAllReduce")
                             .Device(tensorflow::DEVICE_GPU)
                             .HostMemory("input")
                             .HostMemory("token")
+                            .HostMemory("contributes")
                             .HostMemory("output"),
                         AllReduceKernel);
 REGISTER_KERNEL_BUILDER(Name("DdlGroupAllReduce")
                             .Device(tensorflow::DEVICE_GPU)
                             .HostMemory("inputs")
                             .HostMemory("token")
+                            .HostMemory("contributes")
                             .HostMemory("outputs"),
                         GroupAllReduceKernel);
 REGISTER_KERNEL_BUILDER(Name("DdlBroadcast")

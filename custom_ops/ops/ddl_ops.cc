@@ -42,6 +42,7 @@ absl::Status AllGatherShape(InferenceContext* c) {
 REGISTER_OP("DdlAllReduce")
     .Input("input: T")
     .Input("token: int8")
+    .Input("contributes: bool")
     .Output("output: T")
     .Attr("T: {float, double, half, bfloat16, int32, int64}")
     .Attr("engine: int")
@@ -56,6 +57,7 @@ All-reduces one tensor of a group; starts when the tensor is ready.
 
 input: the same shape on every rank.
 token: keeps the op from being folded; its value is not used.
+contributes: a scalar; if false, this rank's input counts as zeros, whatever it is.
 output: the sum or mean over all ranks.
 engine: handle of the engine.
 group: id of the group, two's complement.
@@ -66,6 +68,7 @@ tensor_name: for error messages.
 REGISTER_OP("DdlGroupAllReduce")
     .Input("inputs: T")
     .Input("token: int8")
+    .Input("contributes: bool")
     .Output("outputs: T")
     .Attr("T: list({float, double, half, bfloat16, int32, int64}) >= 1")
     .Attr("engine: int")

@@ -51,8 +51,9 @@ Status ProveAsClient(int socket, const std::string& secret, const Introduction& 
     return InvalidArgument("what answers there is not tf_ddl");
   }
   if (server.version != kVersion || server.byte_order != ByteOrder()) {
-    return InvalidArgument("what answers there is another version of tf_ddl, or runs on a "
-                           "processor of another byte order");
+    return InvalidArgument(
+        "what answers there is another version of tf_ddl, or runs on a "
+        "processor of another byte order");
   }
   ClientHello client = {};
   DDL_RETURN_IF_ERROR(RandomBytes(client.nonce, sizeof client.nonce));

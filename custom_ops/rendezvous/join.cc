@@ -26,7 +26,6 @@ Deadline Earlier(Deadline deadline, double seconds) {
   return std::min(deadline, DeadlineIn(seconds));
 }
 
-
 Status Ask(int socket, const JobConfig& config, const std::string& blob, Deadline deadline,
            std::string* payload) {
   JoinRequest request;
@@ -74,8 +73,8 @@ Status Reach(const JobConfig& config, const std::vector<Address>& addresses, Dea
     status = Connect(address, Earlier(deadline, kConnectSeconds), nullptr, socket);
     if (!status.ok()) continue;
     const Introduction who = {Purpose::kStore, config.rank, 0};
-    status = ProveAsClient(socket->get(), config.secret, who,
-                           Earlier(deadline, kHandshakeSeconds), nullptr);
+    status = ProveAsClient(socket->get(), config.secret, who, Earlier(deadline, kHandshakeSeconds),
+                           nullptr);
     if (status.code() != Code::kUnavailable && status.code() != Code::kDeadlineExceeded) {
       return status;
     }
@@ -103,7 +102,8 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
     if (status.ok()) break;
     if (status.code() == Code::kPermissionDenied) {
       return PermissionDenied(store + " and rank " + std::to_string(config.rank) + " on host " +
-                              HostName() + " do not have the same secret: DDL_SECRET must be the "
+                              HostName() +
+                              " do not have the same secret: DDL_SECRET must be the "
                               "same on every rank");
     }
     const bool retry = unknown_name ? Clock::now() < resolve_deadline
@@ -112,8 +112,9 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
     if (!retry) {
       return status.Prefixed("DDL_RENDEZVOUS " + config.rendezvous);
     }
-    if (Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                           std::chrono::duration<double>(pause)) >= deadline) {
+    if (Clock::now() +
+            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause)) >=
+        deadline) {
       char waited[32];
       std::snprintf(waited, sizeof waited, "%g s", config.join_timeout);
       return DeadlineExceeded("rank " + std::to_string(config.rank) + " could not reach " + store +
@@ -128,7 +129,8 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
   const Deadline answer_deadline = DeadlineIn(config.join_timeout + kGraceSeconds);
   const Status status = Ask(socket.get(), config, blob, answer_deadline, &payload);
   if (status.code() == Code::kUnavailable) {
-    return Unavailable(store + " went away before all ranks had come: did rank 0, or the "
+    return Unavailable(store +
+                       " went away before all ranks had come: did rank 0, or the "
                        "launcher, fail?");
   }
   DDL_RETURN_IF_ERROR(status);

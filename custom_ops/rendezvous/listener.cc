@@ -50,8 +50,8 @@ void Listener::Accept() {
   for (;;) {
     const bool full = unproved_.load() >= kMaxUnproved;
     // While full, look again soon: a connection has at most kHandshakeSeconds.
-    const Status waited = WaitFor(full ? -1 : socket_.get(), POLLIN,
-                                  DeadlineIn(full ? 0.02 : 3600.0), &stop_);
+    const Status waited =
+        WaitFor(full ? -1 : socket_.get(), POLLIN, DeadlineIn(full ? 0.02 : 3600.0), &stop_);
     if (waited.code() == Code::kCancelled) return;
     Reap(/*all=*/false);
     if (!waited.ok()) continue;

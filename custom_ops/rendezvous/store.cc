@@ -60,10 +60,10 @@ class StoreServer : public Store {
   int present_ = 0;
   Deadline deadline_;
   bool decided_ = false;
-  Status outcome_;       // once decided_, for every rank that waits
-  std::string answer_;   // all blobs, once decided_ and the outcome is ok
-  StopSignal settled_;   // set when decided_ is
-  Listener listener_;    // last: its threads use all of the above
+  Status outcome_;      // once decided_, for every rank that waits
+  std::string answer_;  // all blobs, once decided_ and the outcome is ok
+  StopSignal settled_;  // set when decided_ is
+  Listener listener_;   // last: its threads use all of the above
 };
 
 std::string StoreServer::WhoIs(int rank) const {
@@ -138,9 +138,8 @@ void StoreServer::GiveUp() {
 
 bool StoreServer::AwaitOutcome(int socket, Deadline deadline) {
   for (;;) {
-    pollfd fds[3] = {{settled_.fd(), POLLIN, 0},
-                     {socket, POLLIN, 0},
-                     {listener_.stop()->fd(), POLLIN, 0}};
+    pollfd fds[3] = {
+        {settled_.fd(), POLLIN, 0}, {socket, POLLIN, 0}, {listener_.stop()->fd(), POLLIN, 0}};
     if (poll(fds, 3, MillisLeft(deadline)) < 0 && errno != EINTR) return false;
     if (fds[0].revents != 0) return true;
     if (fds[2].revents != 0) return false;

@@ -264,8 +264,8 @@ Status ConnectMesh(const JobConfig& config, Mesh* mesh) {
     DDL_RETURN_IF_ERROR(Decode(blobs[rank], rank, &contacts[rank]));
   }
   assembly.SetContacts(contacts);
-  const Deadline deadline = std::max(
-      join_deadline, DeadlineIn(std::min(config.join_timeout, kMinConnectSeconds)));
+  const Deadline deadline =
+      std::max(join_deadline, DeadlineIn(std::min(config.join_timeout, kMinConnectSeconds)));
   for (int peer = 0; peer < config.rank; ++peer) {
     DDL_RETURN_IF_ERROR(assembly.Dial(peer, deadline));
   }

@@ -42,7 +42,7 @@ struct OfferedPiece {
 static_assert(sizeof(OfferedPiece) == 16, "offers are part of the protocol");
 
 // Beyond these a frame is garbage.
-constexpr uint64_t kMaxMessageBytes = uint64_t{1} << 40;
+constexpr uint64_t kMaxMessageBytes = uint64_t{1} << 38;
 constexpr uint64_t kMaxControlBytes = uint64_t{256} << 20;
 constexpr uint32_t kMaxOfferedPieces = 1u << 22;
 

@@ -53,7 +53,8 @@ Status Inbox::Receive(const Tag& tag, Sink* sink, std::function<void()> done) {
     return Match(&current_, sink, std::move(done));
   }
   if (!posted_.emplace(tag, Posted{sink, std::move(done)}).second) {
-    return Internal("two receives from rank " + std::to_string(peer_) + " were posted at once "
+    return Internal("two receives from rank " + std::to_string(peer_) +
+                    " were posted at once "
                     "under one tag");
   }
   return OkStatus();

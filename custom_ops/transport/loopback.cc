@@ -13,9 +13,6 @@
 namespace tf_ddl {
 namespace {
 
-// Threads of one process share a cache with each other anyway: a small ring stays in it.
-constexpr size_t kLoopbackRingBytes = 256 << 10;
-
 Status Join(int a, int b, bool pull, std::vector<Mesh>* meshes) {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -23,7 +20,7 @@ Status Join(int a, int b, bool pull, std::vector<Mesh>* meshes) {
   }
   Fd ends[2] = {Fd(sockets[0]), Fd(sockets[1])};
   std::shared_ptr<Segment> segment;
-  DDL_RETURN_IF_ERROR(Segment::CreatePrivate(kLoopbackRingBytes, &segment));
+  DDL_RETURN_IF_ERROR(Segment::CreatePrivate(kPullRingBytes, &segment));
   std::unique_ptr<RemoteReader> readers[2];
   if (pull) NewMemoryReaders(readers);
   const int ranks[2] = {a, b};

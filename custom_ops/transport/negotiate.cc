@@ -3,7 +3,6 @@
 #include <sys/prctl.h>
 
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -15,46 +14,131 @@
 namespace tf_ddl {
 namespace {
 
-// What each end says first. The lower rank creates the shared memory.
-struct Offered {
-  uint32_t wants_memory = 0;
-  uint32_t wants_cma = 0;
-  int32_t file = -1;  // the creator's descriptor; -1: it has none
-  uint32_t reserved = 0;
-  uint64_t ring_bytes = 0;
-  uint64_t token = 0;
-  uint64_t probe_address = 0;  // a word of this process...
-  uint64_t probe_value = 0;    // ...that holds this
-};
-
-// What each end could do with it.
-struct Outcome {
+// What each end says first: what it is configured for, and a word of its memory to try.
+struct Wish {
   uint32_t memory = 0;
   uint32_t cma = 0;
-  char why_not[120] = {};
+  uint64_t probe_address = 0;
+  uint64_t probe_value = 0;
 };
 
-void Explain(Outcome* outcome, const std::string& why) {
-  std::snprintf(outcome->why_not, sizeof outcome->why_not, "%s", why.c_str());
-}
+// Whether something worked, and if not, why.
+struct Outcome {
+  uint32_t ok = 0;
+  char why_not[124] = {};
 
-template <typename T>
-Status Exchange(int socket, const T& own, T* theirs, Deadline deadline, const StopSignal* stop) {
-  DDL_RETURN_IF_ERROR(WriteAll(socket, &own, sizeof own, deadline, stop));
-  return ReadAll(socket, theirs, sizeof *theirs, deadline, stop);
-}
-
-// Reads the peer's word through cross-memory attach.
-void TryCma(const PeerInfo& peer, const Offered& theirs, Outcome* outcome) {
-  uint64_t word = 0;
-  const int error = ProbeCma(peer.pid, theirs.probe_address, &word);
-  if (error == 0 && word == theirs.probe_value) {
-    outcome->cma = 1;
-  } else {
-    Explain(outcome, "no cross-memory attach: " +
-                         (error != 0 ? std::generic_category().message(error)
-                                     : std::string("another process has this number")));
+  static Outcome Of(const Status& status) {
+    Outcome outcome;
+    outcome.ok = status.ok();
+    std::snprintf(outcome.why_not, sizeof outcome.why_not, "%s", status.message().c_str());
+    return outcome;
   }
+};
+
+// Shared memory that the lower rank has made.
+struct Created {
+  Outcome outcome;
+  int32_t file = -1;
+  uint32_t ring_bytes = 0;
+  uint64_t token = 0;
+};
+
+class Negotiation {
+ public:
+  Negotiation(int socket, Deadline deadline, const StopSignal* stop, int peer_pid, bool creator)
+      : socket_(socket), deadline_(deadline), stop_(stop), peer_pid_(peer_pid), creator_(creator) {}
+
+  Status AgreeOnWishes(const JobConfig& config);
+  Status ProbeCma();
+  Status ShareMemory();
+
+  bool memory = false;
+  bool cma = false;
+  std::shared_ptr<Segment> segment;
+  std::string why_not;  // the first thing that did not work
+
+ private:
+  template <typename T>
+  Status Exchange(const T& own, T* theirs) {
+    DDL_RETURN_IF_ERROR(WriteAll(socket_, &own, sizeof own, deadline_, stop_));
+    return ReadAll(socket_, theirs, sizeof *theirs, deadline_, stop_);
+  }
+  // Both ends say how it went; `ok` is set if it went well for both.
+  Status Conclude(const Outcome& own, bool* ok);
+  void Note(const std::string& why) {
+    if (why_not.empty()) why_not = why;
+  }
+
+  const int socket_;
+  const Deadline deadline_;
+  const StopSignal* const stop_;
+  const int peer_pid_;
+  const bool creator_;
+  uint64_t random_[2] = {};
+  volatile uint64_t probed_ = 0;
+  Wish theirs_;
+};
+
+Status Negotiation::Conclude(const Outcome& own, bool* ok) {
+  Outcome theirs;
+  DDL_RETURN_IF_ERROR(Exchange(own, &theirs));
+  theirs.why_not[sizeof theirs.why_not - 1] = '\0';
+  *ok = own.ok != 0 && theirs.ok != 0;
+  if (!*ok) Note(own.ok != 0 ? theirs.why_not : own.why_not);
+  return OkStatus();
+}
+
+Status Negotiation::AgreeOnWishes(const JobConfig& config) {
+  DDL_RETURN_IF_ERROR(RandomBytes(random_, sizeof random_));
+  probed_ = random_[0];
+  Wish own;
+  own.memory = config.use_shared_memory;
+  own.cma = config.use_shared_memory && config.use_cma;
+  own.probe_address = reinterpret_cast<uint64_t>(&probed_);
+  own.probe_value = random_[0];
+  // Where Yama restricts tracing, the readers have to be allowed. Without Yama: no effect.
+  if (own.cma) prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+  DDL_RETURN_IF_ERROR(Exchange(own, &theirs_));
+  memory = own.memory != 0 && theirs_.memory != 0;
+  cma = own.cma != 0 && theirs_.cma != 0;
+  if (!memory) Note("shared memory is switched off");
+  if (!cma) Note("cross-memory attach is switched off");
+  return OkStatus();
+}
+
+Status Negotiation::ProbeCma() {
+  uint64_t word = 0;
+  const int error = tf_ddl::ProbeCma(peer_pid_, theirs_.probe_address, &word);
+  Status status;
+  if (error != 0) {
+    status = Unavailable("cross-memory attach: " + std::generic_category().message(error));
+  } else if (word != theirs_.probe_value) {
+    status = Unavailable("cross-memory attach: reached another process");
+  }
+  return Conclude(Outcome::Of(status), &cma);
+}
+
+Status Negotiation::ShareMemory() {
+  const size_t ring_bytes = cma ? kPullRingBytes : kRingBytes;
+  Created created;
+  Fd file;  // stays open until the other side has opened it too
+  Status status;
+  if (creator_) {
+    status = Segment::CreateShared(ring_bytes, random_[1], &segment, &file);
+    created.outcome = Outcome::Of(status);
+    created.file = file.get();
+    created.ring_bytes = static_cast<uint32_t>(ring_bytes);
+    created.token = random_[1];
+    DDL_RETURN_IF_ERROR(WriteAll(socket_, &created, sizeof created, deadline_, stop_));
+  } else {
+    DDL_RETURN_IF_ERROR(ReadAll(socket_, &created, sizeof created, deadline_, stop_));
+    if (created.outcome.ok == 0 || created.ring_bytes != ring_bytes) {
+      status = Unavailable("the peer made no shared memory");
+    } else {
+      status = Segment::OpenShared(peer_pid_, created.file, ring_bytes, created.token, &segment);
+    }
+  }
+  return Conclude(Outcome::Of(status), &memory);
 }
 
 }  // namespace
@@ -69,62 +153,25 @@ Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& p
   std::string why = "another host";
   if (parts->same_host) {
     const bool creator = own.rank < peer.rank;
-    Offered offered;
-    Offered theirs;
-    Outcome outcome;
-    Outcome their_outcome;
-    std::shared_ptr<Segment> segment;
-    Fd file;
-    uint64_t random[2];
-    DDL_RETURN_IF_ERROR(RandomBytes(random, sizeof random));
-    volatile uint64_t probed = random[1];
-    offered.wants_memory = config.use_shared_memory;
-    offered.wants_cma = config.use_shared_memory && config.use_cma;
-    offered.ring_bytes = kRingBytes;
-    offered.token = random[0];
-    offered.probe_address = reinterpret_cast<uint64_t>(&probed);
-    offered.probe_value = random[1];
-    if (offered.wants_cma) {
-      // Where Yama restricts tracing, the readers have to be allowed. Without Yama: no effect.
-      prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-    }
-    if (creator && offered.wants_memory) {
-      const Status status = Segment::CreateShared(kRingBytes, offered.token, &segment, &file);
-      if (status.ok()) offered.file = file.get();
-      Explain(&outcome, status.message());
-    }
-    DDL_RETURN_IF_ERROR(Exchange(socket.get(), offered, &theirs, deadline, stop));
-    if (!offered.wants_memory || !theirs.wants_memory) {
-      Explain(&outcome, "shared memory is switched off");
-    } else if (creator) {
-      outcome.memory = segment != nullptr;
-    } else if (theirs.file >= 0 && theirs.ring_bytes == kRingBytes) {
-      const Status status =
-          Segment::OpenShared(peer.pid, theirs.file, kRingBytes, theirs.token, &segment);
-      outcome.memory = status.ok();
-      Explain(&outcome, status.message());
-    }
-    if (outcome.memory != 0 && offered.wants_cma && theirs.wants_cma) {
-      TryCma(peer, theirs, &outcome);
-    } else if (outcome.memory != 0) {
-      Explain(&outcome, "cross-memory attach is switched off");
-    }
-    DDL_RETURN_IF_ERROR(Exchange(socket.get(), outcome, &their_outcome, deadline, stop));
-    their_outcome.why_not[sizeof their_outcome.why_not - 1] = '\0';
-    why = outcome.why_not[0] != '\0' ? outcome.why_not : their_outcome.why_not;
-    if (outcome.memory != 0 && their_outcome.memory != 0) {
-      parts->segment = std::move(segment);
+    Negotiation negotiation(socket.get(), deadline, stop, peer.pid, creator);
+    DDL_RETURN_IF_ERROR(negotiation.AgreeOnWishes(config));
+    if (negotiation.cma) DDL_RETURN_IF_ERROR(negotiation.ProbeCma());
+    if (negotiation.memory) DDL_RETURN_IF_ERROR(negotiation.ShareMemory());
+    if (negotiation.memory) {
+      parts->segment = negotiation.segment;
       parts->side = creator ? 0 : 1;
       parts->transport = "shm";
-      if (outcome.cma != 0 && their_outcome.cma != 0) {
+      if (negotiation.cma) {
         parts->reader = NewCmaReader(peer.pid, parts->segment, parts->side);
         parts->transport = parts->reader->name();
       }
     }
+    why = negotiation.why_not;
+  } else {
+    SetKeepAlive(socket.get());
   }
-  if (!parts->same_host) SetKeepAlive(socket.get());
   DDL_LOG(kInfo) << "data to and from " << parts->peer_name << " travels by " << parts->transport
-                 << (parts->transport == "cma" || why.empty() ? "" : " (" + why + ")");
+                 << (why.empty() ? "" : " (" + why + ")");
   parts->socket = std::move(socket);
   return OkStatus();
 }

@@ -32,8 +32,7 @@ Segment::~Segment() { munmap(header_, SegmentBytes(ring_bytes_)); }
 
 Status Segment::Map(int file, size_t ring_bytes, std::shared_ptr<Segment>* segment) {
   const int flags = file < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
-  void* memory =
-      mmap(nullptr, SegmentBytes(ring_bytes), PROT_READ | PROT_WRITE, flags, file, 0);
+  void* memory = mmap(nullptr, SegmentBytes(ring_bytes), PROT_READ | PROT_WRITE, flags, file, 0);
   if (memory == MAP_FAILED) return ErrnoStatus("mmap of shared memory", errno);
   segment->reset(new Segment(memory, ring_bytes));
   return OkStatus();
@@ -49,9 +48,9 @@ Status Segment::CreateShared(size_t ring_bytes, uint64_t token, std::shared_ptr<
                              Fd* file) {
   Fd fd(memfd_create("tf_ddl", MFD_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus("memfd_create", errno);
-  // Reserved now, so that a full machine is an error here and not a SIGBUS later.
-  const int error = posix_fallocate(fd.get(), 0, static_cast<off_t>(SegmentBytes(ring_bytes)));
-  if (error != 0) return ErrnoStatus("reserving shared memory", error);
+  if (ftruncate(fd.get(), static_cast<off_t>(SegmentBytes(ring_bytes))) != 0) {
+    return ErrnoStatus("reserving shared memory", errno);
+  }
   DDL_RETURN_IF_ERROR(Map(fd.get(), ring_bytes, segment));
   new ((*segment)->header_) Header;
   (*segment)->header_->token = token;
@@ -78,7 +77,8 @@ Status Segment::OpenShared(int pid, int file, size_t ring_bytes, uint64_t token,
 }
 
 uint8_t* Segment::RingData(int ring) {
-  return reinterpret_cast<uint8_t*>(header_) + kHeaderBytes + static_cast<size_t>(ring) * ring_bytes_;
+  return reinterpret_cast<uint8_t*>(header_) + kHeaderBytes +
+         static_cast<size_t>(ring) * ring_bytes_;
 }
 
 RingWriter Segment::Writer(int side) {

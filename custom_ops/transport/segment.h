@@ -14,7 +14,9 @@
 
 namespace tf_ddl {
 
+// Rings through which large messages travel, and rings beside which they are pulled.
 constexpr size_t kRingBytes = 1 << 20;
+constexpr size_t kPullRingBytes = 256 << 10;
 
 enum SleepState : uint32_t {
   kAwake = 0,

@@ -1,15 +1,10 @@
 #include "transport/stream_pair.h"
 
-#include <linux/sockios.h>
 #include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <system_error>
 #include <unordered_map>
 #include <utility>
 
@@ -18,7 +13,8 @@
 #include "transport/inbox.h"
 #include "transport/outbox.h"
 #include "transport/pieces.h"
-#include "transport/socket_reader.h"
+#include "transport/ring_link.h"
+#include "transport/socket_link.h"
 
 namespace tf_ddl {
 namespace {
@@ -50,13 +46,10 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
         inbox_(parts_.rank, parts_.peer, parts_.reader.get(), this),
         ring_frames_(this),
         socket_frames_(this),
-        socket_reader_(parts_.segment != nullptr ? kControlBuffer : kDataBuffer, &socket_frames_,
-                       &inbox_) {
+        socket_(std::move(parts_.socket), parts_.segment != nullptr ? kControlBuffer : kDataBuffer,
+                &socket_frames_, &inbox_) {
     if (parts_.segment != nullptr) {
-      ring_writer_ = parts_.segment->Writer(parts_.side);
-      ring_reader_ = parts_.segment->Reader(parts_.side);
-      own_state_ = &parts_.segment->State(parts_.side);
-      peer_state_ = &parts_.segment->State(1 - parts_.side);
+      ring_ = std::make_unique<RingLink>(parts_.segment, parts_.side, [this] { WakePeer(); });
     }
   }
   ~StreamPair() override { Close(0); }
@@ -71,16 +64,18 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   void Receive(const Tag& tag, Sink* sink, std::function<void()> done) override;
   void SendControl(ControlKind kind, const std::string& payload) override;
   bool Poll(bool check_socket) override;
-  int fd() const override { return parts_.socket.get(); }
-  bool wants_write() const override { return parts_.socket.valid() && !socket_out_.empty(); }
+  int fd() const override { return socket_.fd(); }
+  bool wants_write() const override { return socket_.open() && !socket_.out().empty(); }
   bool PrepareSleep() override;
   void CancelSleep() override;
   void Close(int millis) override;
 
  private:
-  bool has_ring() const { return own_state_ != nullptr; }
-  Outbox& data_out() { return has_ring() ? ring_out_ : socket_out_; }
+  Outbox& data_out() { return ring_ != nullptr ? ring_->out() : socket_.out(); }
   bool working() const { return !closed_ && !aborted_ && failure_.ok(); }
+  bool looking_for_cause() const {
+    return !suspicion_.ok() && failure_.ok() && !socket_.ended() && !bye_told_;
+  }
 
   Status OnDataBegin(const FrameHeader& header) override { return inbox_.BeginData(header); }
   Status OnDataBytes(size_t offset, const uint8_t* data, size_t n) override {
@@ -98,14 +93,14 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   bool RunCallbacks();
   bool ReadRing();
   bool ReadSocket();
-  bool DiscardSocket();
   bool Work();
   bool Flush();
   bool FlushSocket();
-  bool FlushRing();
-  void WakePeer(uint32_t if_state_at_least);
+  void WakePeer();
   void Settle();
 
+  // A first sign that the peer is gone.
+  void Suspect(Status status);
   void Fail(Status status);
   // The peer is gone, or its stream makes no sense.
   void Broken(const Status& status);
@@ -116,13 +111,8 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   Inbox inbox_;
   FrameReader ring_frames_;
   FrameReader socket_frames_;
-  SocketReader socket_reader_;
-  RingWriter ring_writer_;
-  RingReader ring_reader_;
-  SideState* own_state_ = nullptr;
-  SideState* peer_state_ = nullptr;
-  Outbox ring_out_;
-  Outbox socket_out_;
+  SocketLink socket_;
+  std::unique_ptr<RingLink> ring_;  // null: everything goes through the socket
   uint64_t next_offer_ = 1;
   std::unordered_map<uint64_t, std::function<void()>> offers_;  // read by the peer, some day
   Outbox::Callbacks callbacks_;  // run by Poll, after its reading and writing
@@ -130,13 +120,12 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   bool closed_ = false;
   bool aborted_ = false;  // by this side
   Status failure_;
-  bool ended_ = false;  // the socket has been read to its end
-  std::string end_reason_;
   bool bye_on_ring_ = false;
   bool bye_on_socket_ = false;
   bool bye_told_ = false;
-  // A first sign that the peer is gone; its cause is looked for in the socket until the deadline.
+  // After a first sign its cause is looked for in the socket until the deadline.
   Status suspicion_;
+  bool pull_failed_ = false;
   Deadline suspicion_deadline_;
 };
 
@@ -177,21 +166,21 @@ void StreamPair::Receive(const Tag& tag, Sink* sink, std::function<void()> done)
 }
 
 void StreamPair::SendControl(ControlKind kind, const std::string& payload) {
-  if (closed_ || !parts_.socket.valid()) return;
+  if (closed_ || !socket_.open()) return;
   if (kind == ControlKind::kAbort) {  // the last thing that this side has to say
     aborted_ = true;
-    ring_out_.Clear();
-    socket_out_.DropUnstartedData();
+    if (ring_ != nullptr) ring_->out().Clear();
+    socket_.out().DropUnstartedData();
   }
   FrameHeader header;
   header.type = static_cast<uint16_t>(FrameType::kControl);
   header.control = static_cast<uint32_t>(kind);
   header.bytes = payload.size();
   // A goodbye stands behind everything else on both ways.
-  if (kind == ControlKind::kBye && has_ring()) {
-    ring_out_.PushOwned(header, {payload.begin(), payload.end()});
+  if (kind == ControlKind::kBye && ring_ != nullptr) {
+    ring_->out().PushOwned(header, {payload.begin(), payload.end()});
   }
-  socket_out_.PushOwned(header, {payload.begin(), payload.end()});
+  socket_.out().PushOwned(header, {payload.begin(), payload.end()});
   Flush();
 }
 
@@ -245,13 +234,13 @@ bool StreamPair::Poll(bool check_socket) {
   bool moved = RunCallbacks();
   if (closed_) return moved;
   if (!failure_.ok()) {
-    if (check_socket) DiscardSocket();
+    if (check_socket) socket_.Discard(kPollBytes);
     FlushSocket();
     return RunCallbacks() || moved;
   }
   moved |= ReadRing();
-  if (failure_.ok() && suspicion_.ok()) moved |= Work();
-  if (failure_.ok() && (check_socket || !suspicion_.ok())) moved |= ReadSocket();
+  if (failure_.ok() && !pull_failed_) moved |= Work();
+  if (failure_.ok() && (check_socket || looking_for_cause())) moved |= ReadSocket();
   if (failure_.ok()) moved |= Flush();
   if (failure_.ok()) Settle();
   return RunCallbacks() || moved;
@@ -269,58 +258,17 @@ bool StreamPair::RunCallbacks() {
 }
 
 bool StreamPair::ReadRing() {
-  if (!has_ring()) return false;
+  if (ring_ == nullptr) return false;
   size_t moved = 0;
-  while (failure_.ok() && moved < kPollBytes) {
-    Span span = ring_reader_.Peek();
-    if (span.size == 0) break;
-    span.size = std::min(span.size, ring_reader_.capacity() / 4);
-    const Status status = ring_frames_.Feed(span);
-    if (!status.ok()) Broken(status);
-    ring_reader_.Pop(span.size);
-    moved += span.size;
-    if (ring_reader_.unpublished() >= ring_reader_.capacity() / 4) {
-      ring_reader_.Publish();
-      WakePeer(kAsleepForSpace);
-    }
-  }
-  if (ring_reader_.unpublished() > 0) {
-    ring_reader_.Publish();
-    WakePeer(kAsleepForSpace);
-  }
+  const Status status = ring_->Read(kPollBytes, &ring_frames_, &moved);
+  if (!status.ok()) Broken(status);
   return moved > 0;
 }
 
 bool StreamPair::ReadSocket() {
   size_t moved = 0;
-  while (failure_.ok() && parts_.socket.valid() && moved < kPollBytes) {
-    SocketReader::Result result;
-    int error = 0;
-    const Status status = socket_reader_.Read(fd(), &result, &error, &moved);
-    if (!status.ok()) Broken(status);
-    if (result == SocketReader::Result::kEmpty) break;
-    if (result == SocketReader::Result::kMoved) continue;
-    ended_ = true;
-    if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH) {
-      end_reason_ = "its host does not answer (" + std::generic_category().message(error) + ")";
-    }
-    parts_.socket.Reset();  // leaves every epoll set
-    return true;
-  }
-  return moved > 0;
-}
-
-// After a failure: keeps the socket from filling up and from looking readable for ever.
-bool StreamPair::DiscardSocket() {
-  uint8_t bytes[4096];
-  size_t moved = 0;
-  while (parts_.socket.valid() && moved < kPollBytes) {
-    const ssize_t n = recv(fd(), bytes, sizeof bytes, MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (n <= 0) parts_.socket.Reset();
-    moved += n > 0 ? static_cast<size_t>(n) : 0;
-  }
+  const Status status = socket_.Read(kPollBytes, &moved);
+  if (!status.ok()) Broken(status);
   return moved > 0;
 }
 
@@ -328,8 +276,8 @@ bool StreamPair::Work() {
   size_t moved = 0;
   Status status = inbox_.Work(kPollBytes, &moved);
   if (status.code() == Code::kUnavailable) {
-    suspicion_ = std::move(status);
-    suspicion_deadline_ = DeadlineIn(kCauseSeconds);
+    pull_failed_ = true;
+    Suspect(std::move(status));
   } else if (!status.ok()) {
     Fail(std::move(status));
   }
@@ -337,71 +285,48 @@ bool StreamPair::Work() {
 }
 
 bool StreamPair::Flush() {
-  const bool ring = FlushRing();
-  return FlushSocket() || ring;
-}
-
-bool StreamPair::FlushRing() {
-  if (!has_ring() || ring_out_.empty()) return false;
-  const size_t n = ring_out_.WriteTo(&ring_writer_, kPollBytes, &callbacks_);
-  if (n > 0) WakePeer(kAsleep);
-  return n > 0;
+  const bool wrote = ring_ != nullptr && ring_->Write(kPollBytes, &callbacks_) > 0;
+  return FlushSocket() || wrote;
 }
 
 bool StreamPair::FlushSocket() {
-  size_t moved = 0;
-  while (parts_.socket.valid() && !socket_out_.empty() && moved < kPollBytes) {
-    const ssize_t n = socket_out_.WriteTo(fd(), kPollBytes, &callbacks_);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (n < 0) {
-      // The peer's last words may still lie in the socket: reading finds them, or the end.
-      socket_out_.Clear();
-      if (suspicion_.ok()) {
-        suspicion_ = Unavailable("the connection broke (" +
-                                 std::generic_category().message(errno) + ")");
-        suspicion_deadline_ = DeadlineIn(kCauseSeconds);
-      }
-      break;
-    }
-    moved += static_cast<size_t>(n);
-  }
-  return moved > 0;
+  Status broken;
+  const bool wrote = socket_.Write(kPollBytes, &callbacks_, &broken) > 0;
+  if (!broken.ok()) Suspect(std::move(broken));
+  return wrote;
 }
 
-void StreamPair::WakePeer(uint32_t if_state_at_least) {
-  uint32_t state = peer_state_->sleep.load();
-  if (state < if_state_at_least || state == kAwake) return;
-  if (!peer_state_->sleep.compare_exchange_strong(state, kAwake)) return;  // it woke by itself
+void StreamPair::Suspect(Status status) {
+  if (!suspicion_.ok()) return;
+  suspicion_ = std::move(status);
+  suspicion_deadline_ = DeadlineIn(kCauseSeconds);
+}
+
+void StreamPair::WakePeer() {
   FrameHeader header;
   header.type = static_cast<uint16_t>(FrameType::kWake);
-  socket_out_.PushOwned(header, {});
+  socket_.out().PushOwned(header, {});
   FlushSocket();
 }
 
 // Decides what an ended stream means, once everything that was sent before has been read.
 void StreamPair::Settle() {
-  const bool drained = !inbox_.has_work() && (!has_ring() || ring_reader_.Peek().size == 0);
-  const bool bye = bye_on_socket_ && (!has_ring() || bye_on_ring_ || ended_);
-  if (!suspicion_.ok()) {
-    if (bye_on_socket_) {
-      Fail(Unavailable(parts_.peer_name + " left while rank " + std::to_string(parts_.rank) +
-                       " still needed its data"));
-    } else if (ended_) {
-      Fail(Lost(end_reason_));
-    } else if (Clock::now() >= suspicion_deadline_) {
-      Fail(Lost(suspicion_.message()));
-    }
-    return;
-  }
-  if (!drained) return;
-  if (bye && !bye_told_) {
+  const bool drained = !inbox_.has_work() && (ring_ == nullptr || !ring_->readable());
+  const bool bye = bye_on_socket_ && (ring_ == nullptr || bye_on_ring_ || socket_.ended());
+  if (pull_failed_ && bye_on_socket_) {
+    Fail(Unavailable(parts_.peer_name + " left while rank " + std::to_string(parts_.rank) +
+                     " still needed its data"));
+  } else if (pull_failed_ && socket_.ended()) {
+    Fail(Lost(socket_.end_reason()));
+  } else if (looking_for_cause() && !bye_on_socket_ && Clock::now() >= suspicion_deadline_) {
+    Fail(Lost(suspicion_.message()));
+  } else if (drained && bye && !bye_told_) {
     bye_told_ = true;
     callbacks_.push_back([this] {
       if (events_ != nullptr) events_->OnBye(parts_.peer);
     });
-  } else if (ended_ && !bye) {
-    Fail(Lost(end_reason_));
+  } else if (drained && !bye && socket_.ended()) {
+    Fail(Lost(socket_.end_reason()));
   }
 }
 
@@ -429,19 +354,12 @@ bool StreamPair::PrepareSleep() {
   if (closed_) return true;
   if (!callbacks_.empty()) return false;
   if (!failure_.ok()) return true;
-  if (inbox_.has_work() || !suspicion_.ok()) return false;
-  if (!has_ring()) return true;
-  const bool more = !ring_out_.empty();
-  own_state_->sleep.store(more ? kAsleepForSpace : kAsleep);
-  if (ring_reader_.Peek().size > 0 || (more && ring_writer_.Free().size > 0)) {
-    own_state_->sleep.store(kAwake);
-    return false;
-  }
-  return true;
+  if (inbox_.has_work() || looking_for_cause()) return false;
+  return ring_ == nullptr || ring_->PrepareSleep();
 }
 
 void StreamPair::CancelSleep() {
-  if (has_ring()) own_state_->sleep.store(kAwake, std::memory_order_relaxed);
+  if (ring_ != nullptr) ring_->CancelSleep();
 }
 
 void StreamPair::Close(int millis) {
@@ -452,20 +370,19 @@ void StreamPair::Close(int millis) {
   offers_.clear();
   callbacks_.clear();
   const Deadline deadline = DeadlineIn(millis / 1000.0);
-  bool pushed = false;
-  while (parts_.socket.valid() && !pushed) {
+  while (socket_.open()) {
     Flush();
-    int unsent = 0;  // TCP: what the other host has not confirmed; closing might lose it
-    pushed = socket_out_.empty() && ring_out_.empty() &&
-             (parts_.same_host || ioctl(fd(), SIOCOUTQ, &unsent) != 0 || unsent == 0);
+    // On one host what is written is there.
+    const bool pushed =
+        socket_.out().empty() && data_out().empty() && (parts_.same_host || socket_.confirmed());
     if (pushed || Clock::now() >= deadline) break;
     pollfd waiting = {fd(), static_cast<short>(wants_write() ? POLLIN | POLLOUT : POLLIN), 0};
     poll(&waiting, 1, std::min(MillisLeft(deadline), 1));
-    DiscardSocket();
+    socket_.Discard(kPollBytes);
   }
-  DiscardSocket();
+  socket_.Discard(kPollBytes);
   callbacks_.clear();
-  parts_.socket.Reset();
+  socket_.Close();
 }
 
 }  // namespace

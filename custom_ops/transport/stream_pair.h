@@ -15,10 +15,10 @@ namespace tf_ddl {
 struct PairParts {
   int rank = 0;  // own
   int peer = 0;
-  std::string peer_name;   // "rank 2 (host b, pid 71)"
-  std::string transport;   // see Pair::transport
+  std::string peer_name;  // "rank 2 (host b, pid 71)"
+  std::string transport;  // see Pair::transport
   bool same_host = false;
-  Fd socket;               // connected and nonblocking
+  Fd socket;                             // connected and nonblocking
   std::shared_ptr<Segment> segment;      // null: data goes through the socket
   int side = 0;                          // in the segment
   std::unique_ptr<RemoteReader> reader;  // null: no pulling; needs a segment

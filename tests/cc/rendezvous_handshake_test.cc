@@ -22,11 +22,10 @@ Result Meet(const std::string& client_secret, const std::string& server_secret,
   Fd a(ends[0]);
   Fd b(ends[1]);
   Result result;
-  std::thread client([&] {
-    result.client = ProveAsClient(a.get(), client_secret, who, DeadlineIn(2), nullptr);
-  });
-  result.server = ProveAsServer(b.get(), server_secret, Purpose::kData, 1, DeadlineIn(2), nullptr,
-                                &result.who);
+  std::thread client(
+      [&] { result.client = ProveAsClient(a.get(), client_secret, who, DeadlineIn(2), nullptr); });
+  result.server =
+      ProveAsServer(b.get(), server_secret, Purpose::kData, 1, DeadlineIn(2), nullptr, &result.who);
   client.join();
   return result;
 }
@@ -67,9 +66,8 @@ TEST(HandshakeTest, SilenceEndsAtTheDeadline) {
   Fd a(ends[0]);
   Fd b(ends[1]);
   Introduction who;
-  EXPECT_EQ(
-      ProveAsServer(b.get(), "s", Purpose::kData, 1, DeadlineIn(0.05), nullptr, &who).code(),
-      Code::kDeadlineExceeded);
+  EXPECT_EQ(ProveAsServer(b.get(), "s", Purpose::kData, 1, DeadlineIn(0.05), nullptr, &who).code(),
+            Code::kDeadlineExceeded);
 }
 
 TEST(HandshakeTest, AnotherVersionIsSaid) {

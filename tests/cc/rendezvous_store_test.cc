@@ -52,8 +52,8 @@ struct Joined {
 
 Joined Join(const JobConfig& config) {
   Joined joined;
-  joined.status = JoinStore(config, "blob of " + std::to_string(config.rank), &joined.blobs,
-                            &joined.address);
+  joined.status =
+      JoinStore(config, "blob of " + std::to_string(config.rank), &joined.blobs, &joined.address);
   return joined;
 }
 
@@ -73,9 +73,9 @@ Fd BareJoin(const Store& store, int rank, int size) {
   EXPECT_TRUE(Resolve("127.0.0.1", store.port(), &addresses).ok());
   Fd socket;
   EXPECT_TRUE(Connect(addresses[0], DeadlineIn(2), nullptr, &socket).ok());
-  EXPECT_TRUE(ProveAsClient(socket.get(), kSecret, {Purpose::kStore, rank, 0}, DeadlineIn(2),
-                            nullptr)
-                  .ok());
+  EXPECT_TRUE(
+      ProveAsClient(socket.get(), kSecret, {Purpose::kStore, rank, 0}, DeadlineIn(2), nullptr)
+          .ok());
   JoinRequest request;
   request.size = size;
   request.pid = 4711;
@@ -186,9 +186,9 @@ TEST(StoreTest, GarbageAfterTheProofHurtsOnlyItself) {
     ASSERT_TRUE(Resolve("127.0.0.1", store->port(), &addresses).ok());
     Fd socket;
     ASSERT_TRUE(Connect(addresses[0], DeadlineIn(2), nullptr, &socket).ok());
-    ASSERT_TRUE(ProveAsClient(socket.get(), kSecret, {Purpose::kStore, i - 1, 0}, DeadlineIn(2),
-                              nullptr)
-                    .ok());
+    ASSERT_TRUE(
+        ProveAsClient(socket.get(), kSecret, {Purpose::kStore, i - 1, 0}, DeadlineIn(2), nullptr)
+            .ok());
     const std::string garbage(100, '\xff');
     WriteAll(socket.get(), garbage.data(), garbage.size(), DeadlineIn(1), nullptr);
     char byte;
@@ -282,9 +282,9 @@ TEST(StoreTest, WhatIsNoStoreIsSaid) {
 TEST(StoreTest, AStoreThatGoesAwayIsNoticed) {
   auto store = NewStore(2);
   Joined joined;
-  std::thread client([&] { joined = Join(ConfigFor(*store, 1, 2)); });
-  usleep(200000);
   const int port = store->port();
+  std::thread client([&joined, config = ConfigFor(*store, 1, 2)] { joined = Join(config); });
+  usleep(200000);
   store.reset();
   client.join();
   EXPECT_EQ(joined.status.code(), Code::kUnavailable);

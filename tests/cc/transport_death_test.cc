@@ -62,8 +62,9 @@ class DeathTest : public ::testing::TestWithParam<Kind> {
 
 TEST_P(DeathTest, TransportIsTheOneUnderTest) {
   Start([](Node* node) { node->Run([&] { return !node->byes.empty(); }, 5); });
-  EXPECT_EQ(node_->to(1).transport(),
-            std::string(GetParam() == Kind::kCma ? "cma" : GetParam() == Kind::kShm ? "shm" : "tcp"));
+  EXPECT_EQ(node_->to(1).transport(), std::string(GetParam() == Kind::kCma   ? "cma"
+                                                  : GetParam() == Kind::kShm ? "shm"
+                                                                             : "tcp"));
   node_->to(1).SendControl(ControlKind::kBye, "");
   node_->to(1).Close(1000);
 }
@@ -156,8 +157,7 @@ TEST_P(DeathTest, AStoppedPeerIsNotADeadOne) {
   ExpectLossIsNamed();
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, DeathTest,
-                         ::testing::Values(Kind::kCma, Kind::kShm, Kind::kTcp),
+INSTANTIATE_TEST_SUITE_P(Kinds, DeathTest, ::testing::Values(Kind::kCma, Kind::kShm, Kind::kTcp),
                          [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace

@@ -200,7 +200,8 @@ class AddSink : public Sink {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(from) % 16, 0u);
     EXPECT_TRUE(n % 16 == 0 || offset + n == data.size()) << offset << " " << n;
     next_ = offset + n;
-    for (size_t i = 0; i < n; ++i) data[offset + i] = static_cast<uint8_t>(data[offset + i] + from[i]);
+    for (size_t i = 0; i < n; ++i)
+      data[offset + i] = static_cast<uint8_t>(data[offset + i] + from[i]);
   }
 
   std::vector<uint8_t> data;

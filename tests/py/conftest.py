@@ -82,7 +82,9 @@ def _processes() -> dict[int, str]:
             ours = int(parent) == os.getpid() or _has_session(folder)
             if ours:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                found[int(folder.name)] = f"{state} {command.strip()[:200]}"
+                # Python's own helper, which lives as long as the process that first needed it.
+                if "multiprocessing.resource_tracker" not in command:
+                    found[int(folder.name)] = f"{state} {command.strip()[:200]}"
         except OSError:  # it has just ended, or belongs to somebody else
             continue
     return found

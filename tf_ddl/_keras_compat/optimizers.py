@@ -19,12 +19,25 @@ def _apply_gradients(
     original: Callable[..., Any], optimizer: Any, grads: Any, variables: Any
 ) -> Any:
     """Tells the reduction what the gradients are called."""
+    state = _run_state.current()
+    if optimizer.gradient_accumulation_steps and state is not None and state.keras_step:
+        # Gradients of no rows may be NaN, which would stay in the accumulators.
+        has_rows = state.has_rows()
+        if has_rows is not True:
+            grads = [_or_zeros(has_rows, gradient) for gradient in grads]
     paths = [getattr(variable, "path", None) or variable.name for variable in variables]
     for variable, path in zip(variables, paths):
         with contextlib.suppress(AttributeError):
             variable.value._tf_ddl_path = path
-    with _extended.naming([p for p, gradient in zip(paths, grads) if gradient is not None]):
+    names = [path for path, gradient in zip(paths, grads) if gradient is not None]
+    with _extended.reducing_gradients(names):
         return original(optimizer, grads, variables)
+
+
+def _or_zeros(condition: Any, gradient: Any) -> Any:
+    if isinstance(gradient, tf.Tensor):
+        return tf.where(condition, gradient, tf.zeros_like(gradient))
+    return gradient
 
 
 def _clip(original: Callable[..., Any], optimizer: Any, grads: Any) -> Any:
@@ -51,9 +64,11 @@ def _check_finite(original: Callable[..., Any], optimizer: Any, grads: Any) -> A
     finite = original(optimizer, grads)
     if not _run_state.in_replica_context():
         return finite
-    replica = tf.distribute.get_replica_context()
-    with _extended.naming(["number of ranks with gradients that are not finite"]):
-        bad = replica.all_reduce("SUM", tf.cast(tf.logical_not(finite), tf.int32))
+    state = _run_state.current()
+    if state is not None and state.keras_step:
+        finite = tf.logical_or(finite, tf.logical_not(state.has_rows()))
+    bad = tf.cast(tf.logical_not(finite), tf.int32, name="gradients_are_not_finite")
+    bad = tf.distribute.get_replica_context().all_reduce("SUM", bad)
     return tf.equal(bad, 0)
 
 

@@ -47,11 +47,15 @@ class Console:
     def write(self, rank: int, stream: str, data: bytes, final: bool = False) -> None:
         buffer = self._buffers.setdefault((rank, stream), lines.LineBuffer())
         prefix = f"[{rank:>{self._width}}] " if self._width else ""
-        finished = [
-            prefix + line.text
-            for line in buffer.feed(data, final)
-            if rank == 0 or self._all_progress or not line.redrawn
-        ]
+        finished = []
+        for line in buffer.feed(data, final):
+            if not line.redrawn:
+                finished.append(prefix + line.text)
+            elif rank == 0 or self._all_progress:
+                # Keras colours its bars and pads them with blanks, terminal or not.
+                coloured = self._screens[stream].is_terminal
+                text = line.text if coloured else _ESCAPE.sub("", line.text).rstrip()
+                finished.append(prefix + text)
         live = None
         if rank == 0:
             live = prefix + buffer.partial if buffer.partial else ""

@@ -83,7 +83,7 @@ def _visible(text: str) -> str:
 class Tail:
     """The last lines of a process, both of its streams together in the order they came."""
 
-    def __init__(self, max_lines: int = 200) -> None:
+    def __init__(self, max_lines: int = 1000) -> None:
         self._buffers = {"stdout": LineBuffer(), "stderr": LineBuffer()}
         self._lines: collections.deque[str] = collections.deque(maxlen=max_lines)
 

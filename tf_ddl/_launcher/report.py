@@ -93,10 +93,10 @@ def _grouped(exits: Sequence[process.Exit], result: supervisor.JobResult) -> dic
     for exit_ in exits:
         if exit_.code == 0:
             text = "ended without an error"
-        elif exit_.stopped:
-            text = f"stopped by the launcher: {exit_.reason}"
         elif only_lost_a_peer(result.tails[exit_.rank]):
             text = f"ended after losing another rank: {exit_.reason}"
+        elif exit_.stopped:
+            text = f"stopped by the launcher: {exit_.reason}"
         else:
             text = f"failed too: {exit_.reason}"
         groups.setdefault(text, []).append(exit_.rank)

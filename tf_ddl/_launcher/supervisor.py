@@ -6,7 +6,7 @@ deadline passes. Whatever happens, `run` returns with every worker ended and rea
 How a job stops:
 
     why                         first                    then
-    a rank failed               others may end           SIGTERM after 2.5 s, SIGKILL after 4 s
+    a rank failed               others may end           SIGTERM after 3 s, SIGKILL after 4 s
     a signal (Ctrl-C, ...)      the signal is passed on  SIGKILL after `signal_grace` seconds
     the same again              SIGKILL
     the job's time is over      SIGTERM                  SIGKILL after 1.5 s
@@ -29,7 +29,7 @@ from tf_ddl._launcher import console, process
 
 __all__ = ["Job", "JobResult", "run"]
 
-TERM_AFTER = 2.5  # seconds between a rank's failure and SIGTERM for the others
+TERM_AFTER = 3.0  # seconds between a rank's failure and SIGTERM for the others
 KILL_AFTER = 4.0  # seconds between a rank's failure and SIGKILL for the others
 TIMEOUT_KILL_AFTER = 1.5
 _POLL = 0.05  # seconds between looks at workers where the system has no pidfd

@@ -9,6 +9,7 @@ the machine's moods meet all alike. docs/benchmarks.md says what is measured and
     team         the processes of one contender, seen from the parent
     wire         messages between parent and workers
     sampling     takes turns and keeps the samples
+    machine      what it is, and who else is using it
     report, plot table, JSON, picture
 
     worker       a worker process; started by file name, may run in an interpreter without tf_ddl

@@ -22,7 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     interpreters = contenders.Interpreters(arguments.peers, arguments.peer_python)
     effort = sampling.Effort(
-        arguments.rounds, arguments.samples, arguments.seconds, arguments.steps
+        arguments.rounds,
+        arguments.samples,
+        arguments.seconds,
+        arguments.steps,
+        arguments.patience,
     )
     run = _Run(arguments, interpreters, effort)
     reductions = []
@@ -160,6 +164,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--seconds", type=float, default=effort.seconds, help="of timed work in a turn, at most"
     )
     parser.add_argument("--steps", type=int, default=effort.steps, help="training steps a sample")
+    parser.add_argument(
+        "--patience", type=float, default=effort.patience, metavar="SECONDS",
+        help="for each workload, spend so much on waiting for a quiet machine (default 0)",
+    )  # fmt: skip
     parser.add_argument(
         "--wait-seconds", type=float, default=2.0, help="how long waiting is watched"
     )

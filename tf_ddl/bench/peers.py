@@ -158,7 +158,7 @@ class Horovod(TensorFlowFunction):
         self._hvd = importlib.import_module("horovod.tensorflow")
         self._hvd.init()
         version = importlib.metadata.version("horovod")
-        return {**about, "horovod": version, "over": os.environ["HOROVOD_CPU_OPERATIONS"]}
+        return {**about, "horovod": version, "over": os.environ["HOROVOD_CPU_OPERATIONS"].lower()}
 
     def sum(self, tensors: list[Any]) -> list[Any]:
         if len(tensors) == 1:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import datetime
 import os
 import pathlib
-import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_ddl.version import __version__
 
-from . import contenders
+from . import contenders, machine
 from .sampling import Effort, Result, Waiting
 
-__all__ = ["as_json", "machine", "quartiles", "table", "waiting_table"]
+__all__ = ["as_json", "foreign_share", "quartiles", "table", "waiting_table", "write"]
 
 FORMAT = 1
 _NOTABLE = 0.03  # share of the cores that others use
@@ -36,21 +35,6 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
         return values[0], values[0], values[0]
     first, middle, third = statistics.quantiles(values, n=4, method="inclusive")
     return first, middle, third
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    model = platform.processor()
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "cpu": names[0] if names else model,
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_bytes": memory,
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
 
 
 def table(results: Sequence[Result]) -> str:
@@ -126,7 +110,7 @@ def as_json(
         "format": FORMAT,
         "tf_ddl": __version__,
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": machine.describe(),
         "ranks": size,
         "effort": vars(effort),
         "contenders": {name: dict(versions) for name, versions in about.items()},

@@ -7,9 +7,9 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import buffers, contenders, workloads
+from . import buffers, contenders, machine, workloads
 from .team import Team, TeamError
 
 __all__ = [
@@ -38,12 +38,15 @@ class Effort:
       samples: at most so many per turn.
       seconds: a turn ends after so much timed work, but not without a sample.
       steps: training steps per sample.
+      patience: seconds to spend, for each workload, on waiting for a quiet machine and on
+        repeating turns that were disturbed.
     """
 
     rounds: int = 5
     samples: int = 8
     seconds: float = 0.6
     steps: int = 10
+    patience: float = 0.0
 
 
 @dataclasses.dataclass
@@ -129,13 +132,14 @@ def measure(
         results[team.contender.name] = result
         with _surviving(teams, team, result, say):
             _prepare(team, result, effort)
+    quiet = machine.Quiet(effort.patience)
     for _ in range(effort.rounds):
         for team in list(teams):
             if team.contender.name not in results:
                 continue
             result = results[team.contender.name]
             with _surviving(teams, team, result, say):
-                _turn(team, result, effort)
+                _turn(team, result, effort, quiet)
     return list(results.values())
 
 
@@ -190,33 +194,58 @@ def _prepare(team: Team, result: Result, effort: Effort) -> None:
         return
     most = min(_MOST_REPEATS, buffers.max_repeats(team.size))
     for _ in range(3):  # the first runs are slower than what follows
-        seconds, _ = _block(team, result, warmup=1)
+        seconds = _block(team, result, warmup=1).seconds
         result.repeats = min(most, max(1, int(_LONGEST_BLOCK / max(seconds, 1e-6))))
 
 
-def _turn(team: Team, result: Result, effort: Effort) -> None:
-    spent = 0.0
-    for index in range(effort.samples):
-        # Other contenders have had the caches meanwhile.
-        warmup = 0 if index or result.workload.kind == "training" else min(3, result.repeats)
-        seconds, cpu = _block(team, result, warmup)
-        result.seconds.append(seconds)
-        result.cpu.append(cpu)
-        spent += seconds * result.repeats
-        if spent >= effort.seconds:
+def _turn(team: Team, result: Result, effort: Effort, quiet: machine.Quiet) -> None:
+    while True:
+        team.rest()
+        quiet.wait()
+        blocks = _blocks(team, result, effort)
+        window = sum(block.window for block in blocks)
+        foreign = sum(block.foreign for block in blocks)
+        if not quiet.disturbed(window, foreign):
             break
+    result.seconds += [block.seconds for block in blocks]
+    result.cpu += [block.cpu for block in blocks]
+    result.window += window
+    result.foreign += foreign
 
 
-def _block(team: Team, result: Result, warmup: int) -> tuple[float, float]:
-    """One sample: seconds and CPU seconds of one repeat; its results verified."""
+class _Block(NamedTuple):
+    """One sample: see `Result`."""
+
+    seconds: float
+    cpu: float
+    window: float
+    foreign: float
+
+
+def _blocks(team: Team, result: Result, effort: Effort) -> list[_Block]:
+    blocks: list[_Block] = []
+    spent = 0.0
+    while len(blocks) < effort.samples and spent < effort.seconds:
+        # Other contenders have had the caches meanwhile.
+        first = not blocks and result.workload.kind != "training"
+        blocks.append(_block(team, result, min(3, result.repeats) if first else 0))
+        spent += blocks[-1].seconds * result.repeats
+    return blocks
+
+
+def _block(team: Team, result: Result, warmup: int) -> _Block:
+    """One sample, its results verified."""
     team.ask({"do": "ready", "warmup": warmup}, _BLOCK)
     count = result.repeats
     answers = team.ask({"do": "go", "at": time.monotonic() + _LEAD, "count": count}, _BLOCK)
     _verify(result, answers)
-    result.window += answers[0]["window"]
-    result.foreign += answers[0]["busy"] - sum(answer["own"] for answer in answers)
     seconds = max(a["end"] for a in answers) - max(a["begin"] for a in answers)
-    return max(seconds, 1e-9) / count, sum(a["cpu"] for a in answers) / count
+    return _Block(
+        max(seconds, 1e-9) / count,
+        sum(answer["cpu"] for answer in answers) / count,
+        answers[0]["window"],
+        answers[0]["busy"] - sum(answer["own"] for answer in answers),
+    )
 
 
 def _verify(result: Result, answers: list[dict[str, Any]]) -> None:

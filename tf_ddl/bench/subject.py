@@ -79,7 +79,7 @@ class Subject(abc.ABC):
         """A text that has to be equal on all ranks after `run`; "" if there is none."""
         return ""
 
-    def close(self) -> None:  # noqa: B027: many have nothing to leave
+    def close(self) -> None:  # noqa: B027
         """Leaves the other workers."""
 
 

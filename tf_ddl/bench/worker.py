@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 _HERE = pathlib.Path(__file__).resolve().parent
@@ -30,9 +29,11 @@ _SPIN = 300e-6  # seconds before a common start during which nobody sleeps
 class _Worker:
     """The commands, one method each."""
 
-    def __init__(self, subject: Any, now: Callable[[], Any]) -> None:
-        self._subject = subject
-        self._now = now
+    def __init__(self, what: str, rank: int, size: int) -> None:
+        module, _, name = what.partition(":")
+        self._subject = getattr(_module(module), name)(rank, size)
+        self._now = _module("subject").Moment.now
+        self._busy_seconds = _module("machine").busy_seconds
 
     def open(self, message: dict[str, Any]) -> dict[str, Any]:
         about = self._subject.open()
@@ -56,7 +57,7 @@ class _Worker:
     def go(self, message: dict[str, Any]) -> dict[str, Any]:
         """Runs `count` times from the common start `at`, and checks the results."""
         _wait_until(message["at"])
-        busy = _busy_seconds()
+        busy = self._busy_seconds()
         first = self._now()
         part = self._subject.run(message["count"])
         last = self._now()
@@ -66,7 +67,7 @@ class _Worker:
             "end": end.clock,
             "cpu": end.cpu - begin.cpu,
             "window": last.clock - first.clock,
-            "busy": _busy_seconds() - busy,
+            "busy": self._busy_seconds() - busy,
             "own": last.cpu - first.cpu,
             "wrong": self._subject.check(message["count"]),
             "digest": self._subject.digest(),
@@ -101,13 +102,6 @@ def _wait_until(start: float) -> None:
         pass
 
 
-def _busy_seconds() -> float:
-    """CPU seconds that this machine's cores have not been idle, whoever used them."""
-    with open("/proc/stat", encoding="ascii") as lines:
-        user, nice, system, _, _, irq, softirq, steal, *_ = map(int, lines.readline().split()[1:])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
 def _rank(text: str) -> int:
     if int(text) >= 0:
         return int(text)
@@ -115,6 +109,10 @@ def _rank(text: str) -> int:
         if name in os.environ:
             return int(os.environ[name])
     raise RuntimeError(f"the launcher has set none of {', '.join(_RANK_VARIABLES)}")
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{_PACKAGE}.{name}")
 
 
 def _load(name: str, path: pathlib.Path, **options: Any) -> Any:
@@ -134,10 +132,8 @@ def main() -> None:
     bootstrap = _load("ddl_bootstrap", _HERE.parent / "_launcher" / "bootstrap.py")
     bootstrap.die_with_parent(os.getppid())
     _load(_PACKAGE, _HERE / "__init__.py", submodule_search_locations=[str(_HERE)])
-    wire = importlib.import_module(f"{_PACKAGE}.wire")
-
     rank = _rank(rank_text)
-    channel = wire.connect(address)
+    channel = _module("wire").connect(address)
     channel.send({"rank": rank, "pid": os.getpid()})
     worker: _Worker | None = None
     while True:
@@ -147,10 +143,7 @@ def main() -> None:
             os._exit(1)  # the benchmark has ended; libraries' threads must not keep this alive
         try:
             if worker is None:
-                module, _, name = what.partition(":")
-                subject = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name)
-                moment = importlib.import_module(f"{_PACKAGE}.subject").Moment
-                worker = _Worker(subject(rank, int(size)), moment.now)
+                worker = _Worker(what, rank, int(size))
             answer = getattr(worker, message["do"])(message)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"

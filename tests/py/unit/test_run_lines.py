@@ -119,6 +119,13 @@ def test_console_shows_all_progress_bars_when_asked(streams):
     assert out.getvalue() == "[1] 2/2 done\n"
 
 
+def test_a_progress_bar_in_a_file_has_no_colours(streams):
+    out, _ = streams(io.StringIO)
+    shown = console.Console(1)
+    shown.write(0, "stdout", b"\r\x1b[1m9/9\x1b[0m \x1b[32m==\x1b[0m   \nnot a \x1b[1mbar\x1b[0m\n")
+    assert out.getvalue() == "[0] 9/9 ==\n[0] not a \x1b[1mbar\x1b[0m\n"
+
+
 def test_console_without_prefix(streams):
     out, _ = streams(io.StringIO)
     console.Console(2, prefix=False).write(1, "stdout", b"plain\n")

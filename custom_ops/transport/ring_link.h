@@ -1,0 +1,48 @@
+// One side of a pair's shared memory: a ring out, a ring in, and who has to be woken.
+#ifndef TF_DDL_TRANSPORT_RING_LINK_H_
+#define TF_DDL_TRANSPORT_RING_LINK_H_
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "base/status.h"
+#include "transport/frame_reader.h"
+#include "transport/outbox.h"
+#include "transport/segment.h"
+
+namespace tf_ddl {
+
+class RingLink {
+ public:
+  // `ring_bell` is called when the peer sleeps and there is something for it to do.
+  RingLink(std::shared_ptr<Segment> segment, int side, std::function<void()> ring_bell);
+
+  Outbox& out() { return out_; }
+  bool readable() const { return reader_.Peek().size > 0; }
+
+  // Feeds about `budget` bytes of what has come to `frames`; adds them to `moved`.
+  Status Read(size_t budget, FrameReader* frames, size_t* moved);
+  // Writes about `budget` bytes of out(), as far as they fit. Returns the bytes.
+  size_t Write(size_t budget, Outbox::Callbacks* done);
+
+  // See Pair.
+  bool PrepareSleep();
+  void CancelSleep() { own_->sleep.store(kAwake, std::memory_order_relaxed); }
+
+ private:
+  // Wakes the peer if it sleeps at least as `state` says.
+  void Wake(SleepState state);
+
+  const std::shared_ptr<Segment> segment_;
+  const std::function<void()> ring_bell_;
+  RingWriter writer_;
+  RingReader reader_;
+  SideState* const own_;
+  SideState* const peer_;
+  Outbox out_;
+};
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_TRANSPORT_RING_LINK_H_
