@@ -130,9 +130,7 @@ class DDLExtended(_tf_compat.StrategyExtended):
 
     def _call_for_each_replica(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         called = getattr(_thread, "fn", None)
-        state = _run_state.RunState(
-            self.engine, fn if called is None else called, (args, kwargs)
-        )
+        state = _run_state.RunState(self.engine, fn if called is None else called, (args, kwargs))
         with (
             state.entered(),
             tf.device(self._device),

@@ -107,9 +107,7 @@ def _distribution() -> str:
 # --- groups ---------------------------------------------------------------------------------------
 
 # Per outermost function being traced: how often each signature has occurred.
-_occurrences: weakref.WeakKeyDictionary[Any, collections.Counter[str]] = (
-    weakref.WeakKeyDictionary()
-)
+_occurrences: weakref.WeakKeyDictionary[Any, collections.Counter[str]] = weakref.WeakKeyDictionary()
 
 
 def _spec(name: str, tensor: tf.Tensor, any_rows: bool = False) -> _core.TensorSpec:
@@ -167,6 +165,13 @@ def _token() -> tf.Tensor:
 def _name(tensor: tf.Tensor, fallback: str) -> str:
     name = getattr(tensor, "name", None)  # eager tensors have none
     return name.rsplit(":", 1)[0] if name else fallback
+
+
+def _keep(tensors: Sequence[tf.Tensor]) -> None:
+    """Has the ops that make `tensors` executed whenever the function is that they are traced in."""
+    if not tf.executing_eagerly():
+        with tf.control_dependencies([tensor.op for tensor in tensors]):
+            library().ddl_keep()
 
 
 # --- the ops --------------------------------------------------------------------------------------
@@ -228,8 +233,8 @@ def all_reduce(
             reduce_op=reduce_op,
             tensor_name=name,
         )
-        _tf_compat.must_run(result.op)
         results.append(result)
+    _keep(results)
     return results
 
 
@@ -240,8 +245,7 @@ def broadcast(engine: _core.Engine, tensor: tf.Tensor, root: int = 0, name: str 
     result = library().ddl_broadcast(
         tensor, _token(), engine=engine.handle, group=group, root=root, tensor_name=name
     )
-    if not tf.executing_eagerly():
-        _tf_compat.must_run(result.op)
+    _keep([result])
     return result
 
 
@@ -263,8 +267,7 @@ def all_gather(
     gathered, rows = library().ddl_all_gather(
         tensor, _token(), engine=engine.handle, group=group, tensor_name=name
     )
-    if not tf.executing_eagerly():
-        _tf_compat.must_run(gathered.op)
+    _keep([gathered])
     return gathered, rows
 
 

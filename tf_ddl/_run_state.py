@@ -94,7 +94,9 @@ class RunState:
         if has_rows is True:
             return self._inputs
         leaves = tf.nest.flatten(self._inputs)
-        batched = [i for i, leaf in enumerate(leaves) if _structures.number_of_rows(leaf) is not None]
+        batched = [
+            i for i, leaf in enumerate(leaves) if _structures.number_of_rows(leaf) is not None
+        ]
         chosen = tf.cond(
             tf.convert_to_tensor(has_rows),
             lambda: [leaves[i] for i in batched],

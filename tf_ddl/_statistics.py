@@ -7,8 +7,6 @@ not waited for by anything but the next step. In Keras' train step ranks count b
 
 from __future__ import annotations
 
-from typing import Any
-
 from tf_ddl import _core, _structures, _variables
 from tf_ddl._run_state import RunState
 from tf_ddl._tf_compat import tf

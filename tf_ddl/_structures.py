@@ -8,7 +8,14 @@ from typing import Any
 from tf_ddl import _core, _ops
 from tf_ddl._tf_compat import IndexedSlices, ReduceOp, tf
 
-__all__ = ["all_gather", "all_reduce", "broadcast", "number_of_rows", "reduce_op_name", "row_of_zeros"]
+__all__ = [
+    "all_gather",
+    "all_reduce",
+    "broadcast",
+    "number_of_rows",
+    "reduce_op_name",
+    "row_of_zeros",
+]
 
 
 def reduce_op_name(reduce_op: Any) -> str:

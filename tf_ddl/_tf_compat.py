@@ -36,7 +36,7 @@ try:
     from tensorflow.python.autograph.core import config as autograph_config
     from tensorflow.python.distribute import device_util, distribute_lib, reduce_util
     from tensorflow.python.eager import context, record
-    from tensorflow.python.framework import func_graph, indexed_slices, ops
+    from tensorflow.python.framework import auto_control_deps, func_graph, indexed_slices, ops
     from tensorflow.python.ops import resource_variable_ops
     from tensorflow.python.trackable import base as trackable
 except ImportError as error:
@@ -60,15 +60,16 @@ VariableWatcher = record.VariableWatcher
 VARIABLE_VALUE_KEY = trackable.VARIABLE_VALUE_KEY
 
 in_variable_sync_on_read_context = distribute_lib.in_variable_sync_on_read_context
-require_cross_replica_or_default = (
-    distribute_lib._require_cross_replica_or_default_context_extended
-)
+require_cross_replica_or_default = distribute_lib._require_cross_replica_or_default_context_extended
 
 # Like TensorFlow's own modules: AutoGraph converts users' functions, not what these call here.
 autograph_config.CONVERSION_RULES = (
     autograph_config.DoNotConvert("tf_ddl"),
     *autograph_config.CONVERSION_RULES,
 )
+
+# A DdlKeep is executed with its function, in whatever order: nothing is to wait for it.
+auto_control_deps.MUST_RUN_ORDER_INSENSITIVE_STATEFUL_OPS |= {"DdlKeep"}
 
 
 def in_update() -> bool:
@@ -96,13 +97,6 @@ def outermost_function(graph: Any) -> Any:
     while isinstance(getattr(graph, "outer_graph", None), FuncGraph):
         graph = graph.outer_graph
     return graph
-
-
-def must_run(op: Any) -> None:
-    """Has `op` executed whenever the function that it is traced into runs."""
-    graph = op.graph
-    if isinstance(graph, FuncGraph):
-        graph.control_outputs.append(op)
 
 
 @contextlib.contextmanager

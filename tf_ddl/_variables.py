@@ -57,7 +57,8 @@ def synchronized(
 def adopt(variable: Any, engine: _core.Engine) -> Any:
     """Gives a variable that TensorFlow has just created the behaviour described above."""
     on_read = variable.synchronization == tf.VariableSynchronization.ON_READ
-    variable.__class__ = _subclass(type(variable), on_read)
+    created: Any = type(variable)
+    variable.__class__ = _subclass(created, on_read)
     variable._tf_ddl_engine = engine
     return variable
 
@@ -66,7 +67,9 @@ def adopt(variable: Any, engine: _core.Engine) -> Any:
 def _subclass(base: type, on_read: bool) -> type:
     mixin = _SyncOnRead if on_read else _Mirrored
     return types.new_class(
-        f"DDL{base.__name__}", (mixin, base), exec_body=lambda body: body.update(__module__=__name__)
+        f"DDL{base.__name__}",
+        (mixin, base),
+        exec_body=lambda body: body.update(__module__=__name__),
     )
 
 

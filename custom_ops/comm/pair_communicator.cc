@@ -197,8 +197,6 @@ void PairCommunicator::Wake() {
 void PairCommunicator::Close(const Status& status) {
   if (closed_) return;
   closed_ = true;
-  runs_.clear();
-  wires_.ready.clear();
   const std::string payload =
       std::to_string(static_cast<int>(status.code())) + "\n" + status.message();
   for (int peer = 0; peer < size(); ++peer) {
@@ -213,6 +211,9 @@ void PairCommunicator::Close(const Status& status) {
     epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, pair->fd(), nullptr);
     pair->Close(MillisLeft(deadline));
   }
+  // Only now: until a pair is closed, it may still be sending what a run holds.
+  wires_.ready.clear();
+  runs_.clear();
 }
 
 std::string PairCommunicator::DescribeWaiting() const {

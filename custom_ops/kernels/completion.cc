@@ -122,8 +122,8 @@ Engine::Done FinishOp(tensorflow::OpKernelContext* ctx, std::shared_ptr<Engine> 
   auto token = tensorflow::CancellationManager::kInvalidToken;
   if (manager != nullptr) {
     token = manager->get_cancellation_token();
-    const bool registered = manager->RegisterCallback(
-        token, [waiting] { GracePeriod::Global().Watch(waiting); });
+    const bool registered =
+        manager->RegisterCallback(token, [waiting] { GracePeriod::Global().Watch(waiting); });
     if (!registered) {
       ctx->SetStatus(absl::CancelledError(
           absl::StrCat(waiting->where, ": the step was cancelled before it started")));

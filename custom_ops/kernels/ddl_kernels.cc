@@ -84,8 +84,8 @@ int64_t ElementBytes(tensorflow::DataType dtype) {
 }
 
 absl::Status NotFixedSize(const char* what, tensorflow::DataType dtype) {
-  return absl::InvalidArgumentError(absl::StrCat(what, " moves numbers and booleans, not ",
-                                                 tensorflow::DataTypeString(dtype)));
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, " moves numbers and booleans, not ", tensorflow::DataTypeString(dtype)));
 }
 
 // What a rank puts into an all-reduce: its tensor, or zeros (in `output`) if it has nothing to say,
@@ -106,8 +106,8 @@ class AllReduceKernel : public CollectiveKernel {
   void ComputeAsync(OpKernelContext* ctx, DoneCallback done) override {
     const Tensor& input = ctx->input(0);
     Tensor* output = nullptr;
-    OP_REQUIRES_OK_ASYNC(
-        ctx, ctx->forward_input_or_allocate_output({0}, 0, input.shape(), &output), done);
+    OP_REQUIRES_OK_ASYNC(ctx, ctx->forward_input_or_allocate_output({0}, 0, input.shape(), &output),
+                         done);
     auto engine = FindEngineOrFail(ctx);
     if (engine == nullptr) return done();
     auto finish = FinishOp(ctx, engine, Where(*engine, name_), std::move(done));
@@ -152,8 +152,7 @@ class GroupAllReduceKernel : public CollectiveKernel {
     std::vector<Tensor*> outputs(n);
     for (int i = 0; i < n; ++i) {
       OP_REQUIRES_OK_ASYNC(
-          ctx,
-          ctx->forward_input_or_allocate_output({i}, i, ctx->input(i).shape(), &outputs[i]),
+          ctx, ctx->forward_input_or_allocate_output({i}, i, ctx->input(i).shape(), &outputs[i]),
           done);
     }
     auto engine = FindEngineOrFail(ctx);
@@ -194,8 +193,8 @@ class BroadcastKernel : public CollectiveKernel {
   void ComputeAsync(OpKernelContext* ctx, DoneCallback done) override {
     const Tensor& input = ctx->input(0);
     Tensor* output = nullptr;
-    OP_REQUIRES_OK_ASYNC(
-        ctx, ctx->forward_input_or_allocate_output({0}, 0, input.shape(), &output), done);
+    OP_REQUIRES_OK_ASYNC(ctx, ctx->forward_input_or_allocate_output({0}, 0, input.shape(), &output),
+                         done);
     auto engine = FindEngineOrFail(ctx);
     if (engine == nullptr) return done();
     auto finish = FinishOp(ctx, engine, Where(*engine, name_), std::move(done));
@@ -220,8 +219,8 @@ class AllGatherKernel : public CollectiveKernel {
   void ComputeAsync(OpKernelContext* ctx, DoneCallback done) override {
     const Tensor& input = ctx->input(0);
     OP_REQUIRES_ASYNC(ctx, input.dims() >= 1,
-                      absl::InvalidArgumentError(absl::StrCat(
-                          "all-gather of '", name_, "' needs at least one dimension")),
+                      absl::InvalidArgumentError(
+                          absl::StrCat("all-gather of '", name_, "' needs at least one dimension")),
                       done);
     auto engine = FindEngineOrFail(ctx);
     if (engine == nullptr) return done();
@@ -293,8 +292,8 @@ class AllGatherKernel : public CollectiveKernel {
     Tensor* output_rows = nullptr;
     absl::Status status = ctx->allocate_output(0, shape, &output);
     if (status.ok()) {
-      status = ctx->allocate_output(1, TensorShape({static_cast<int64_t>(rows.size())}),
-                                    &output_rows);
+      status =
+          ctx->allocate_output(1, TensorShape({static_cast<int64_t>(rows.size())}), &output_rows);
     }
     if (!status.ok()) return Internal(std::string(status.message()));
     std::copy(rows.begin(), rows.end(), output_rows->flat<int64_t>().data());
@@ -304,6 +303,16 @@ class AllGatherKernel : public CollectiveKernel {
 
   std::string name_;
 };
+
+class KeepKernel : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext*) override {}
+  bool IsExpensive() override { return false; }
+};
+
+REGISTER_KERNEL_BUILDER(Name("DdlKeep").Device(tensorflow::DEVICE_CPU), KeepKernel);
+REGISTER_KERNEL_BUILDER(Name("DdlKeep").Device(tensorflow::DEVICE_GPU), KeepKernel);
 
 REGISTER_KERNEL_BUILDER(Name("DdlAllReduce").Device(tensorflow::DEVICE_CPU), AllReduceKernel);
 REGISTER_KERNEL_BUILDER(Name("DdlGroupAllReduce").Device(tensorflow::DEVICE_CPU),
@@ -325,12 +334,9 @@ REGISTER_KERNEL_BUILDER(Name("DdlGroupAllReduce")
                             .HostMemory("contributes")
                             .HostMemory("outputs"),
                         GroupAllReduceKernel);
-REGISTER_KERNEL_BUILDER(Name("DdlBroadcast")
-                            .Device(tensorflow::DEVICE_GPU)
-                            .HostMemory("input")
-                            .HostMemory("token")
-                            .HostMemory("output"),
-                        BroadcastKernel);
+REGISTER_KERNEL_BUILDER(
+    Name("DdlBroadcast").Device(tensorflow::DEVICE_GPU).HostMemory("input").HostMemory("output"),
+    BroadcastKernel);
 REGISTER_KERNEL_BUILDER(Name("DdlAllGather")
                             .Device(tensorflow::DEVICE_GPU)
                             .HostMemory("input")

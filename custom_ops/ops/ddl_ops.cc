@@ -1,11 +1,14 @@
 // The TensorFlow ops. Their attributes name the engine (a handle, engine/engine.h) and the group
 // that tf_ddl/_ops.py registered when the step was traced.
 //
-// None is stateful: automatic control dependencies chain stateful ops in program order, and then
-// every reduction would wait for the last gradient. Being stateless they could be computed ahead or
-// pruned, on one rank and not on another; two things keep them. `token` is a captured tensor, so
-// that their inputs are never all constant. And tf_ddl/_ops.py makes each a control output of its
-// function, so that a group is executed as a whole or not at all.
+// The collectives are not stateful: automatic control dependencies chain stateful ops in program
+// order, and then every reduction would wait for the last gradient. But stateless ops may be
+// computed ahead of time or pruned, and a rank where that happens to some tensors of a group leaves
+// the others waiting. Three things prevent it. `token` is a captured tensor: constant folding, which
+// would run an op alone and wait for it, passes over ops with an input that is not constant.
+// `inplace` tells the graph optimizers that an op has an effect though its output may not be used.
+// And DdlKeep, a stateful op that does nothing, comes after all of a group, so that a function or a
+// branch that contains the group is executed, and with all of it.
 //
 // SetIsDistributedCommunication keeps the error code of a lost peer (Unavailable) as it is; without
 // it TensorFlow turns it into Internal.
@@ -16,7 +19,6 @@
 namespace tf_ddl {
 namespace {
 
-using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
@@ -50,13 +52,14 @@ REGISTER_OP("DdlAllReduce")
     .Attr("index: int")
     .Attr("reduce_op: {'sum', 'mean'}")
     .Attr("tensor_name: string")
+    .Attr("inplace: bool = true")
     .SetIsDistributedCommunication()
     .SetShapeFn(tensorflow::shape_inference::UnchangedShape)
     .Doc(R"doc(
 All-reduces one tensor of a group; starts when the tensor is ready.
 
 input: the same shape on every rank.
-token: keeps the op from being folded; its value is not used.
+token: a tensor that is no constant; its value is not used.
 contributes: a scalar; if false, this rank's input counts as zeros, whatever it is.
 output: the sum or mean over all ranks.
 engine: handle of the engine.
@@ -75,6 +78,7 @@ REGISTER_OP("DdlGroupAllReduce")
     .Attr("group: int")
     .Attr("reduce_op: {'sum', 'mean'}")
     .Attr("tensor_names: list(string)")
+    .Attr("inplace: bool = true")
     .SetIsDistributedCommunication()
     .SetShapeFn(GroupShape)
     .Doc(R"doc(
@@ -90,6 +94,7 @@ REGISTER_OP("DdlBroadcast")
     .Attr("group: int")
     .Attr("root: int")
     .Attr("tensor_name: string")
+    .Attr("inplace: bool = true")
     .SetIsDistributedCommunication()
     .SetShapeFn(tensorflow::shape_inference::UnchangedShape)
     .Doc(R"doc(
@@ -105,6 +110,7 @@ REGISTER_OP("DdlAllGather")
     .Attr("engine: int")
     .Attr("group: int")
     .Attr("tensor_name: string")
+    .Attr("inplace: bool = true")
     .SetIsDistributedCommunication()
     .SetShapeFn(AllGatherShape)
     .Doc(R"doc(
@@ -112,6 +118,10 @@ The tensors of all ranks, concatenated along the first dimension in rank order. 
 may differ between ranks, the others not. Any dtype of fixed size; moved as bytes.
 
 rows: each rank's first dimension, int64 [size].
+)doc");
+
+REGISTER_OP("DdlKeep").SetIsStateful().SetShapeFn(tensorflow::shape_inference::NoOutputs).Doc(R"doc(
+Does nothing, after its control inputs; being stateful, it keeps them.
 )doc");
 
 }  // namespace tf_ddl

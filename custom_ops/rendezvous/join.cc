@@ -83,6 +83,17 @@ Status Reach(const JobConfig& config, const std::vector<Address>& addresses, Dea
   return status;
 }
 
+Status CouldNotReach(const JobConfig& config, const std::string& store, const Status& last) {
+  char waited[32];
+  std::snprintf(waited, sizeof waited, "%g s", config.join_timeout);
+  const bool own_store = config.rank == 0 && config.host_store;
+  return DeadlineExceeded("rank " + std::to_string(config.rank) + " could not reach " + store +
+                          " within " + waited + " (" + last.message() + "): " +
+                          (own_store ? "this rank runs the store itself, so DDL_RENDEZVOUS must "
+                                       "name this machine"
+                                     : "is rank 0, or the launcher, running there?"));
+}
+
 }  // namespace
 
 Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<std::string>* blobs,
@@ -112,16 +123,8 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
     if (!retry) {
       return status.Prefixed("DDL_RENDEZVOUS " + config.rendezvous);
     }
-    if (Clock::now() +
-            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(pause)) >=
-        deadline) {
-      char waited[32];
-      std::snprintf(waited, sizeof waited, "%g s", config.join_timeout);
-      return DeadlineExceeded("rank " + std::to_string(config.rank) + " could not reach " + store +
-                              " within " + waited + " (" + status.message() +
-                              "): is rank 0, or the launcher, running there?");
-    }
-    WaitFor(-1, 0, DeadlineIn(pause), nullptr);
+    if (Clock::now() >= deadline) return CouldNotReach(config, store, status);
+    WaitFor(-1, 0, Earlier(deadline, pause), nullptr);
     pause = std::min(pause * 1.5, 0.5);
   }
   *local_address = LocalAddress(socket.get()).Host();

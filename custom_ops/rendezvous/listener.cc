@@ -20,6 +20,7 @@ constexpr size_t kMaxRememberedAddresses = 16;
 
 Listener::Listener(Fd socket, std::string secret, Purpose purpose, int32_t to, Handler handler)
     : socket_(std::move(socket)),
+      guard_(socket_.get()),
       secret_(std::move(secret)),
       purpose_(purpose),
       to_(to),
@@ -29,9 +30,16 @@ Listener::Listener(Fd socket, std::string secret, Purpose purpose, int32_t to, H
 Listener::~Listener() { Stop(); }
 
 void Listener::Stop() {
+  if (getpid() != owner_) {  // a forked child's copy: the threads are its parent's
+    if (acceptor_.joinable()) acceptor_.detach();
+    for (Connection& connection : connections_) connection.thread.detach();
+    connections_.clear();
+    return;
+  }
   stop_.Set();
   if (acceptor_.joinable()) acceptor_.join();
   Reap(/*all=*/true);
+  guard_.Release();
   socket_.Reset();
 }
 

@@ -3,6 +3,8 @@
 #ifndef TF_DDL_RENDEZVOUS_LISTENER_H_
 #define TF_DDL_RENDEZVOUS_LISTENER_H_
 
+#include <unistd.h>
+
 #include <atomic>
 #include <functional>
 #include <list>
@@ -12,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "base/fork_guard.h"
 #include "base/socket.h"
 #include "rendezvous/handshake.h"
 
@@ -48,6 +51,8 @@ class Listener {
   void Reap(bool all);
 
   Fd socket_;
+  ForkGuard guard_;
+  const pid_t owner_ = getpid();
   const std::string secret_;
   const Purpose purpose_;
   const int32_t to_;

@@ -55,7 +55,7 @@ class Negotiation {
   bool memory = false;
   bool cma = false;
   std::shared_ptr<Segment> segment;
-  std::string why_not;  // the first thing that did not work
+  std::string why_not;  // what is not used, and the reason
 
  private:
   template <typename T>
@@ -65,9 +65,7 @@ class Negotiation {
   }
   // Both ends say how it went; `ok` is set if it went well for both.
   Status Conclude(const Outcome& own, bool* ok);
-  void Note(const std::string& why) {
-    if (why_not.empty()) why_not = why;
-  }
+  void Note(const std::string& why) { why_not += (why_not.empty() ? "" : "; ") + why; }
 
   const int socket_;
   const Deadline deadline_;
@@ -101,8 +99,11 @@ Status Negotiation::AgreeOnWishes(const JobConfig& config) {
   DDL_RETURN_IF_ERROR(Exchange(own, &theirs_));
   memory = own.memory != 0 && theirs_.memory != 0;
   cma = own.cma != 0 && theirs_.cma != 0;
-  if (!memory) Note("shared memory is switched off");
-  if (!cma) Note("cross-memory attach is switched off");
+  if (!memory) {
+    Note("shared memory is switched off");
+  } else if (!cma) {
+    Note("cross-memory attach is switched off");
+  }
   return OkStatus();
 }
 

@@ -17,7 +17,7 @@ bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 }  // namespace
 
 SocketLink::SocketLink(Fd socket, size_t buffer_bytes, FrameReader* frames, Inbox* inbox)
-    : socket_(std::move(socket)), reader_(buffer_bytes, frames, inbox) {}
+    : socket_(std::move(socket)), guard_(socket_.get()), reader_(buffer_bytes, frames, inbox) {}
 
 Status SocketLink::Read(size_t budget, size_t* moved) {
   size_t n = 0;
@@ -31,7 +31,7 @@ Status SocketLink::Read(size_t budget, size_t* moved) {
     if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH) {
       end_reason_ = "its host does not answer (" + std::generic_category().message(error) + ")";
     }
-    socket_.Reset();
+    Close();
     ++n;  // an end is news too
   }
   *moved += n;
@@ -65,9 +65,14 @@ void SocketLink::Discard(size_t budget) {
     } else if (n < 0 && WouldBlock(errno)) {
       break;
     } else if (n == 0 || errno != EINTR) {
-      socket_.Reset();
+      Close();
     }
   }
+}
+
+void SocketLink::Close() {
+  guard_.Release();
+  socket_.Reset();
 }
 
 bool SocketLink::confirmed() const {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/fork_guard.h"
 #include "base/status.h"
 #include "transport/outbox.h"
 #include "transport/socket_reader.h"
@@ -35,10 +36,11 @@ class SocketLink {
   void Discard(size_t budget);
   // Whether the other host has confirmed all bytes; closing might lose the rest.
   bool confirmed() const;
-  void Close() { socket_.Reset(); }
+  void Close();
 
  private:
   Fd socket_;
+  ForkGuard guard_;
   SocketReader reader_;
   Outbox out_;
   bool ended_ = false;

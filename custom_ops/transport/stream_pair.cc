@@ -1,6 +1,7 @@
 #include "transport/stream_pair.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -107,6 +108,7 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   Status Lost(const std::string& how) const;
 
   PairParts parts_;
+  const pid_t owner_ = getpid();
   PairEvents* events_ = nullptr;
   Inbox inbox_;
   FrameReader ring_frames_;
@@ -365,6 +367,7 @@ void StreamPair::CancelSleep() {
 void StreamPair::Close(int millis) {
   if (closed_) return;
   closed_ = true;
+  if (getpid() != owner_) return socket_.Close();  // a forked child's copy: the pair is not its own
   if (parts_.reader != nullptr) parts_.reader->Withdraw();
   inbox_.Clear();
   offers_.clear();

@@ -29,7 +29,7 @@ class DeathTest : public ::testing::TestWithParam<Kind> {
       if (!ConnectMesh(ConfigOf(1), &mesh).ok()) _exit(3);
       Node node(std::move(mesh));
       life(&node);
-      _exit(0);
+      _exit(node.failures.empty() ? 0 : 1);
     }
     Mesh mesh;
     const Status status = ConnectMesh(ConfigOf(0), &mesh);
@@ -127,6 +127,49 @@ TEST_P(DeathTest, KilledInTheMiddleOfMessages) {
   EXPECT_TRUE(node_->Run([&] { return !node_->failures.empty(); }, 5));
   EXPECT_LT(Clock::now() - killed, std::chrono::seconds(1));
   ExpectLossIsNamed();
+}
+
+// A forked helper has copies of everything that its parent had open.
+TEST_P(DeathTest, KilledWhileAForkedHelperLivesOn) {
+  Start([](Node* node) {
+    const pid_t helper = fork();
+    if (helper == 0) {
+      sleep(60);
+      _exit(0);
+    }
+    node->to(0).SendControl(ControlKind::kGroup, std::to_string(helper));
+    node->Run([] { return false; }, 60);
+  });
+  ASSERT_TRUE(node_->Run([&] { return !node_->controls.empty(); }));
+  const pid_t helper = std::stoi(node_->controls[0].payload);
+  kill(child_, SIGKILL);
+  const Deadline killed = Clock::now();
+  EXPECT_TRUE(node_->Run([&] { return !node_->failures.empty(); }, 5));
+  EXPECT_LT(Clock::now() - killed, std::chrono::seconds(1));
+  ExpectLossIsNamed();
+  EXPECT_EQ(kill(helper, SIGKILL), 0);
+}
+
+// A helper that ends, and with it its copy of the pair, does not disturb its parent's.
+TEST_P(DeathTest, AForkedHelperThatEndsIsNoLoss) {
+  Start([](Node* node) { node->Run([&] { return !node->byes.empty(); }, 60); });
+  const pid_t helper = fork();
+  if (helper == 0) {
+    node_.reset();
+    _exit(0);
+  }
+  waitpid(helper, nullptr, 0);
+  const size_t n = 1 << 20;
+  std::vector<uint8_t> message(n);
+  node_->to(1).Send({1, 1, 1}, {{message.data(), n}}, [] {});
+  node_->Run([] { return false; }, 0.1);
+  EXPECT_TRUE(node_->failures.empty());
+  node_->to(1).SendControl(ControlKind::kBye, "");
+  node_->to(1).Close(1000);
+  int result = -1;
+  waitpid(child_, &result, 0);
+  child_ = -1;
+  EXPECT_EQ(result, 0);
 }
 
 TEST_P(DeathTest, ExitWithoutGoodbyeIsALossToo) {

@@ -1,7 +1,14 @@
 // ConnectMesh between ranks that are threads of this process, with and without disturbance.
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <string>
 #include <thread>
 #include <vector>
@@ -158,6 +165,55 @@ TEST(MeshTest, WrongSecretWrongSizeAndTwiceTheSameRank) {
   const bool second_refused = statuses[2].code() == Code::kAlreadyExists;
   EXPECT_EQ(statuses[second_refused ? 2 : 1].code(), Code::kAlreadyExists);
   EXPECT_EQ(statuses[second_refused ? 1 : 2].code(), Code::kDeadlineExceeded);
+}
+
+// From now on this process is refused process_vm_readv, as some container runtimes refuse it.
+bool ForbidCma() {
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {static_cast<unsigned short>(std::size(code)), code};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+TEST(MeshTest, WhereOneRankMayNotReadMemoryBothUseRings) {
+  const int port = FreePort();
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!ForbidCma()) _exit(77);
+    Mesh mesh;
+    if (!ConnectMesh(Config(1, 2, port), &mesh).ok()) _exit(1);
+    Node node(std::move(mesh));
+    const bool shm = node.to(0).transport() == std::string("shm");
+    std::vector<uint8_t> message = Pattern(1 << 20, 1);
+    bool sent = false;
+    node.to(0).Send({1, 1, 1}, {{message.data(), message.size()}}, [&] { sent = true; });
+    const bool left = node.Run([&] { return sent && !node.byes.empty(); });
+    _exit(shm && left ? 0 : 2);
+  }
+  Mesh mesh;
+  const Status status = ConnectMesh(Config(0, 2, port), &mesh);
+  if (status.ok()) {
+    Node node(std::move(mesh));
+    EXPECT_STREQ(node.to(1).transport(), "shm");
+    EXPECT_FALSE(node.to(1).can_pull());
+    CopySink sink(1 << 20);
+    bool received = false;
+    node.to(1).Receive({1, 1, 1}, &sink, [&] { received = true; });
+    EXPECT_TRUE(node.Run([&] { return received; }));
+    EXPECT_TRUE(sink.data == Pattern(1 << 20, 1));
+    node.to(1).SendControl(ControlKind::kBye, "");
+    node.to(1).Close(1000);
+  }
+  int result = 0;
+  waitpid(child, &result, 0);
+  if (WEXITSTATUS(result) == 77) GTEST_SKIP() << "this kernel has no seccomp filters";
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(result, 0);
 }
 
 // Finds the listening ports of this process and sends them noise while a mesh connects.

@@ -7,6 +7,7 @@ loss may be NaN, counts nothing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from tf_ddl import _run_state
 from tf_ddl._tf_compat import tf
 
 __all__ = ["WRAPPERS"]
+
+_thread = threading.local()
 
 
 def _weight(value: Any) -> tf.Tensor | None:
@@ -41,8 +44,27 @@ def _unscale(original: Callable[..., Any], value: Any) -> Any:
     return tf.math.divide_no_nan(value, weight)
 
 
+def _compile_loss(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    _thread.in_compile_loss = True
+    try:
+        return original(*args, **kwargs)
+    finally:
+        _thread.in_compile_loss = False
+
+
+def _update_mean(
+    original: Callable[..., Any], metric: Any, values: Any, sample_weight: Any = None
+) -> Any:
+    """The losses of a model's single outputs: each batch counts one, on all ranks together."""
+    if sample_weight is None and getattr(_thread, "in_compile_loss", False):
+        sample_weight = _weight(values)
+    return original(metric, values, sample_weight=sample_weight)
+
+
 _MODULE = "keras.src.losses.loss"
 WRAPPERS = {
+    ("keras.src.trainers.compile_utils", "CompileLoss.call"): _compile_loss,
+    ("keras.src.metrics.reduction_metrics", "Mean.update_state"): _update_mean,
     (_MODULE, "scale_loss_for_distribution"): _scale,
     (_MODULE, "unscale_loss_for_distribution"): _unscale,
 }

@@ -19,7 +19,9 @@ __all__ = ["WRAPPERS"]
 _ENDINGS = (".weights.h5", ".keras", ".h5", ".hdf5")
 
 
-def _save(original: Callable[..., Any], model: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+def _save(
+    original: Callable[..., Any], model: Any, filepath: Any, *args: Any, **kwargs: Any
+) -> Any:
     extended = extended_of(model)
     path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
     ending = next((end for end in _ENDINGS if path.endswith(end)), None)

@@ -34,7 +34,16 @@ def _compile(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any
             "jit_compile=False"
         )
     vars(model).pop(_LOCAL_PREDICT, None)
-    return original(model, *args, **kwargs)
+    original(model, *args, **kwargs)
+    if extended_of(model) is not None:
+        _adopt_optimizer(getattr(model, "optimizer", None), model.distribute_strategy)
+
+
+def _adopt_optimizer(optimizer: Any, strategy: Any) -> None:
+    """Lets an optimizer that was made outside of the scope create its slots in it."""
+    if optimizer is not None and not getattr(optimizer, "built", True):
+        optimizer._distribution_strategy = strategy
+        _adopt_optimizer(getattr(optimizer, "inner_optimizer", None), strategy)
 
 
 def _reduce_per_replica(

@@ -1,4 +1,4 @@
-"""Training on several workers gives the weights of a single process; all ranks' are bit-for-bit equal."""
+"""Training on several workers gives the weights of one process, bit-for-bit equal on all."""
 
 import numpy as np
 import pytest

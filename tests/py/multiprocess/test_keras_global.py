@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from harness import run_workers
 
-
 # (rows, global batch). 33 rows in batches of 16: in the last batch only rank 0 has a row.
 CASES = [(64, 16), (33, 16), (50, 20)]
 
@@ -29,22 +28,21 @@ def fit_and_evaluate(folder, cases, with_strategy):
         keras.utils.set_random_seed(3)
         data = np.random.default_rng(0)
         x = data.normal(size=[rows, 6, 6, 1]).astype(np.float32)
-        y = data.integers(0, 3, size=[rows])
+        y = {"kind": data.integers(0, 3, size=[rows]), "size": data.normal(size=[rows, 1])}
         with scope():
-            model = keras.Sequential(
-                [
-                    keras.layers.Input([6, 6, 1]),
-                    keras.layers.Conv2D(2, 3),
-                    keras.layers.Flatten(),
-                    keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2"),
-                    keras.layers.Dense(3),
-                ]
-            )
+            pixels = keras.Input([6, 6, 1])
+            hidden = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(pixels))
+            hidden = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(hidden)
+            outputs = {"kind": keras.layers.Dense(3)(hidden), "size": keras.layers.Dense(1)(hidden)}
+            model = keras.Model(pixels, outputs)
             model.compile(
                 keras.optimizers.SGD(0.1, clipnorm=0.5),
-                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                metrics=["accuracy"],
-                weighted_metrics=["accuracy"],
+                {
+                    "kind": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                    "size": "mse",
+                },
+                metrics={"kind": "accuracy"},
+                weighted_metrics={"kind": "accuracy", "size": "mae"},
             )
         stopper = keras.callbacks.EarlyStopping("val_loss", patience=1, min_delta=0.05)
         plateau = keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.1)
@@ -55,7 +53,7 @@ def fit_and_evaluate(folder, cases, with_strategy):
             epochs=4,
             verbose=0,
             shuffle=False,
-            validation_data=(x[:-1], y[:-1]),
+            validation_data=(x[:-1], {name: values[:-1] for name, values in y.items()}),
             sample_weight=np.linspace(0.5, 1.5, rows),
             callbacks=[stopper, plateau],
         )
@@ -66,7 +64,7 @@ def fit_and_evaluate(folder, cases, with_strategy):
             "finite": bool(all(np.isfinite(w).all() for w in model.get_weights())),
         }
         predicted = model.predict(x, batch_size=batch, verbose=0)
-        np.save(f"{folder}/{rows}.{rank}.npy", predicted)
+        np.save(f"{folder}/{rows}.{rank}.npy", predicted["kind"])
         with open(f"{folder}/{rows}.{rank}.json", "w") as file:
             json.dump(result, file)
 
@@ -148,9 +146,9 @@ def statistics_and_batches():
     # --- Arrays given to the *_on_batch methods are this rank's rows.
     mine = x[engine.rank :: engine.size]
     labels = y[engine.rank :: engine.size]
-    same_everywhere([w for w in model.get_weights()])
+    same_everywhere(model.get_weights())
     model.train_on_batch(mine, labels)
-    same_everywhere([w for w in model.get_weights()])
+    same_everywhere(model.get_weights())
     model.test_on_batch(mine, labels)
     assert model.predict_on_batch(mine).shape[0] == len(mine)
     assert model.predict(x, verbose=0).shape[0] == len(x)

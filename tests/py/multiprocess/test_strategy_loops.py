@@ -190,7 +190,7 @@ def data():
         assert counts.max() - counts.min() <= 1 and list(counts) == sorted(counts)[::-1]
         seen += list(strategy.gather(features["x"], 0).numpy())
         words = strategy.gather(features["words"], 0).numpy()
-        np.testing.assert_array_equal(words, np.array(seen[-len(words):]).astype("S"))
+        np.testing.assert_array_equal(words, np.array(seen[-len(words) :]).astype("S"))
     assert seen == list(rows)
 
     # --- Not split twice, also after transformations.
@@ -284,7 +284,10 @@ def test_custom_loops_train_like_one_process(tmp_path):
 
     run_workers(train, 1, args=(str(tmp_path), False), timeout=60)
     run_workers(train, 2, args=(str(tmp_path), True), timeout=100)
-    single, ranks = np.load(tmp_path / "single.npz"), [np.load(tmp_path / f"{r}.npz") for r in (0, 1)]
+    single, ranks = (
+        np.load(tmp_path / "single.npz"),
+        [np.load(tmp_path / f"{r}.npz") for r in (0, 1)],
+    )
     assert len(single.files) == 3 * 6
     for name in single.files:
         np.testing.assert_array_equal(ranks[0][name], ranks[1][name])
