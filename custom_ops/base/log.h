@@ -30,9 +30,9 @@ class LogLine {
 
 }  // namespace tf_ddl
 
-#define DDL_LOG(level)                                                     \
-  if (::tf_ddl::LogLevel::level < ::tf_ddl::MinLogLevel()) {               \
-  } else                                                                   \
+#define DDL_LOG(level)                                       \
+  if (::tf_ddl::LogLevel::level < ::tf_ddl::MinLogLevel()) { \
+  } else                                                     \
     ::tf_ddl::LogLine(::tf_ddl::LogLevel::level)
 
 #endif  // TF_DDL_BASE_LOG_H_

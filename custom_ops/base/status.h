@@ -56,10 +56,10 @@ Status ErrnoStatus(const std::string& what, int error);
 
 }  // namespace tf_ddl
 
-#define DDL_RETURN_IF_ERROR(expr)               \
-  do {                                          \
-    ::tf_ddl::Status ddl_status_ = (expr);      \
-    if (!ddl_status_.ok()) return ddl_status_;  \
+#define DDL_RETURN_IF_ERROR(expr)              \
+  do {                                         \
+    ::tf_ddl::Status ddl_status_ = (expr);     \
+    if (!ddl_status_.ok()) return ddl_status_; \
   } while (0)
 
 #endif  // TF_DDL_BASE_STATUS_H_

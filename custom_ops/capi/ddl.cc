@@ -73,8 +73,7 @@ int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, si
     job.join_timeout = config->join_timeout;
     job.use_shared_memory = config->use_shared_memory != 0;
     job.use_cma = config->use_cma != 0;
-    const Status status =
-        tf_ddl::CreateHostCommunicator(job, tf_ddl::PlanChoice(), &communicator);
+    const Status status = tf_ddl::CreateHostCommunicator(job, tf_ddl::PlanChoice(), &communicator);
     if (!status.ok()) return Report(status, error, error_size);
   }
   tf_ddl::EngineOptions options;
@@ -152,8 +151,8 @@ int ddl_broadcast(int64_t engine, uint64_t group, const char* call, const void* 
   return Report(Outcome(&check, &completion), error, error_size);
 }
 
-int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void* in,
-                   int64_t count, size_t element_bytes, int64_t* counts, void** out, char* error,
+int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void* in, int64_t count,
+                   size_t element_bytes, int64_t* counts, void** out, char* error,
                    size_t error_size) {
   auto found = tf_ddl::FindEngine(engine);
   if (found == nullptr) return Report(NoSuchEngine(), error, error_size);

@@ -50,8 +50,8 @@ int ddl_all_reduce(int64_t engine, uint64_t group, const char* call, int32_t n,
 int ddl_broadcast(int64_t engine, uint64_t group, const char* call, const void* in, void* out,
                   int64_t count, char* error, size_t error_size);
 // `counts` has room for `size` numbers; `*out` is allocated with malloc and freed by ddl_free.
-int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void* in,
-                   int64_t count, size_t element_bytes, int64_t* counts, void** out, char* error,
+int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void* in, int64_t count,
+                   size_t element_bytes, int64_t* counts, void** out, char* error,
                    size_t error_size);
 void ddl_free(void* memory);
 

@@ -1,6 +1,6 @@
 // Blocking collectives are called in program order, so ranks whose programs differ can be told what
-// differs instead of waiting for each other until a deadline. Beside each call travels a fingerprint
-// of what is called; its exchange runs at the same time as the collective itself.
+// differs instead of waiting for each other until a deadline. Beside each call travels a
+// fingerprint of what is called; its exchange runs at the same time as the collective itself.
 #ifndef TF_DDL_CAPI_ORDER_CHECK_H_
 #define TF_DDL_CAPI_ORDER_CHECK_H_
 

@@ -15,9 +15,7 @@ std::vector<Segment> WithoutEmpty(std::vector<Segment> segments) {
 }  // namespace
 
 Elements::Elements(DType dtype, std::vector<Segment> segments, int scratch_slots)
-    : dtype_(dtype),
-      element_bytes_(SizeOf(dtype)),
-      segments_(WithoutEmpty(std::move(segments))) {
+    : dtype_(dtype), element_bytes_(SizeOf(dtype)), segments_(WithoutEmpty(std::move(segments))) {
   int64_t at = 0;
   for (const Segment& segment : segments_) {
     begins_.push_back(at);

@@ -16,9 +16,9 @@ namespace tf_ddl {
 
 // Which plan for which size; measured in docs/benchmarks.md.
 struct PlanChoice {
-  int64_t direct_bytes = 16 << 10;   // up to here, everything to everybody
-  int64_t lane_bytes = 512 << 10;    // per lane and rank
-  int max_lanes = 4;                 // under way at a time, per collective
+  int64_t direct_bytes = 16 << 10;  // up to here, everything to everybody
+  int64_t lane_bytes = 512 << 10;   // per lane and rank
+  int max_lanes = 4;                // under way at a time, per collective
 };
 
 class PairCommunicator : public Communicator, public PairEvents {
@@ -59,9 +59,9 @@ class PairCommunicator : public Communicator, public PairEvents {
   CommunicatorEvents* events_ = nullptr;
   PlanRun::Wires wires_;
   std::vector<std::unique_ptr<PlanRun>> runs_;
-  std::vector<bool> readable_;     // by rank: epoll saw something on the socket
-  std::vector<bool> want_write_;   // by rank: as registered with epoll
-  std::vector<bool> gone_;         // by rank: said goodbye
+  std::vector<bool> readable_;    // by rank: epoll saw something on the socket
+  std::vector<bool> want_write_;  // by rank: as registered with epoll
+  std::vector<bool> gone_;        // by rank: said goodbye
   int polls_since_check_ = 0;
   bool all_pull_ = true;  // every peer's memory can be read in place
   bool failed_ = false;

@@ -162,15 +162,15 @@ void PlanRun::PostReceive(LaneState* state, const Step& step, bool chained) {
   ++wires_->waiting[step.peer];
   state->awaited.push_back(step.peer);
   const int peer = step.peer;
-  wires_->pairs[peer]->Receive(
-      TagOf(*state), state->sinks.back().get(), [this, state, peer, chained] {
-        if (chained && !state->reductions.empty()) {
-          const Step next = state->reductions.front();
-          state->reductions.pop_front();
-          PostReceive(state, next, true);
-        }
-        MessageDone(state, peer);
-      });
+  wires_->pairs[peer]->Receive(TagOf(*state), state->sinks.back().get(),
+                               [this, state, peer, chained] {
+                                 if (chained && !state->reductions.empty()) {
+                                   const Step next = state->reductions.front();
+                                   state->reductions.pop_front();
+                                   PostReceive(state, next, true);
+                                 }
+                                 MessageDone(state, peer);
+                               });
 }
 
 void PlanRun::MessageDone(LaneState* state, int peer) {
@@ -196,9 +196,8 @@ void PlanRun::RunLocalStep(const Step& step) {
     } else {
       std::vector<const void*> slots;
       for (int rank = 0; rank < collective_->plan.size; ++rank) {
-        slots.push_back(rank == collective_->plan.rank
-                            ? static_cast<const void*>(s.in)
-                            : elements_.slot(rank) + at * size);
+        slots.push_back(rank == collective_->plan.rank ? static_cast<const void*>(s.in)
+                                                       : elements_.slot(rank) + at * size);
       }
       SumSlots(dtype, s.out, slots.data(), static_cast<int>(slots.size()), s.count);
     }

@@ -8,8 +8,7 @@ Status Agreement::Add(int rank, uint64_t sequence, const GroupSpec& spec, bool* 
   *complete = false;
   const auto& first = *specs.begin();
   for (const auto& other : specs) {
-    const std::string difference =
-        Difference(first.second, first.first, other.second, other.first);
+    const std::string difference = Difference(first.second, first.first, other.second, other.first);
     if (!difference.empty()) {
       return InvalidArgument("the ranks' programs differ at collective number " +
                              std::to_string(sequence) + ": " + difference +

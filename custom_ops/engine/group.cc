@@ -100,8 +100,8 @@ std::vector<int> Group::TakeMeasuredOrder() {
 }
 
 void Group::SetOrder(const std::vector<int>& order) {
-  final_layout_ = std::make_shared<BucketLayout>(AssignBuckets(
-      spec_.tensors, order, options_.first_bucket_bytes, options_.bucket_bytes));
+  final_layout_ = std::make_shared<BucketLayout>(
+      AssignBuckets(spec_.tensors, order, options_.first_bucket_bytes, options_.bucket_bytes));
   for (auto& call : calls_) {
     if (call->number > 0) Layout(call.get(), final_layout_);
   }

@@ -29,14 +29,14 @@ struct Arrival {
 struct Call {
   uint64_t number = 0;
   Clock::time_point first_arrival;
-  std::vector<Arrival> arrivals;            // by tensor; done is empty until it arrives
-  std::vector<bool> arrived;                // by tensor
+  std::vector<Arrival> arrivals;  // by tensor; done is empty until it arrives
+  std::vector<bool> arrived;      // by tensor
   int num_arrived = 0;
   std::shared_ptr<const BucketLayout> layout;  // null until the order is agreed
-  std::vector<int> missing;                 // by bucket: tensors that have not arrived
-  std::vector<bool> started;                // by bucket
-  int unfinished = 0;                       // buckets
-  std::vector<int64_t> gathered_counts;     // all-gather: elements by rank
+  std::vector<int> missing;                    // by bucket: tensors that have not arrived
+  std::vector<bool> started;                   // by bucket
+  int unfinished = 0;                          // buckets
+  std::vector<int64_t> gathered_counts;        // all-gather: elements by rank
   std::shared_ptr<CallRecord> record;
   bool warned = false;
 };

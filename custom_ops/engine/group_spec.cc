@@ -47,8 +47,8 @@ class Reader {
 
 bool ParseTensor(Reader* reader, TensorSpec* tensor) {
   int64_t dtype, dims;
-  if (!reader->Text(&tensor->name) || !reader->Number(&dtype) || dtype < 0 ||
-      dtype >= kNumDTypes || !reader->Length(&dims, sizeof(int64_t))) {
+  if (!reader->Text(&tensor->name) || !reader->Number(&dtype) || dtype < 0 || dtype >= kNumDTypes ||
+      !reader->Length(&dims, sizeof(int64_t))) {
     return false;
   }
   tensor->dtype = static_cast<DType>(dtype);
@@ -93,8 +93,7 @@ Status Validate(const GroupSpec& spec, int size) {
   if (spec.key.empty()) return InvalidArgument("a group needs a key");
   if (spec.tensors.empty()) return InvalidArgument(where + " has no tensors");
   if (spec.kind != CollectiveKind::kAllReduce && spec.tensors.size() != 1) {
-    return InvalidArgument(where + " takes one tensor, not " +
-                           std::to_string(spec.tensors.size()));
+    return InvalidArgument(where + " takes one tensor, not " + std::to_string(spec.tensors.size()));
   }
   if (spec.root < 0 || spec.root >= size) {
     return InvalidArgument(where + ": root " + std::to_string(spec.root) +

@@ -123,8 +123,8 @@ void ProgressEngine::StartCollective(Group* group, Call* call, int bucket, Plan 
   collective->tag.group = group->id();
   collective->tag.instance = call->number << 16 | static_cast<uint64_t>(bucket);
   collective->plan = std::move(plan);
-  collective->dtype = counts ? DType::kInt64
-                             : group->spec().tensors[call->layout->buckets[bucket][0]].dtype;
+  collective->dtype =
+      counts ? DType::kInt64 : group->spec().tensors[call->layout->buckets[bucket][0]].dtype;
   collective->op = group->spec().op;
   collective->segments = std::move(segments);
   collective->done = std::move(done);
@@ -156,7 +156,8 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
     void* out = nullptr;
     const Status status = arrival->allocate(call->gathered_counts, &out);
     if (!status.ok()) {
-      return Fail(status.Prefixed(RankText(rank_) + ": no memory for " + group->Describe(*call, 0)));
+      return Fail(
+          status.Prefixed(RankText(rank_) + ": no memory for " + group->Describe(*call, 0)));
     }
     auto* place = static_cast<uint8_t*>(out);
     std::vector<Segment> segments;
@@ -168,9 +169,8 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
     StartCollective(group, call, 0, AllGatherPlan(rank_, call->gathered_counts),
                     std::move(segments), [this, group, number] { BucketDone(group, number, 0); });
   };
-  StartCollective(group, call, kCountsBucket,
-                  AllGatherPlan(rank_, std::vector<int64_t>(size_, 1)), std::move(segments),
-                  std::move(gather_data));
+  StartCollective(group, call, kCountsBucket, AllGatherPlan(rank_, std::vector<int64_t>(size_, 1)),
+                  std::move(segments), std::move(gather_data));
 }
 
 void ProgressEngine::BucketDone(Group* group, uint64_t number, int bucket) {

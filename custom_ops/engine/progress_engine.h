@@ -98,7 +98,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   // Owned by the progress thread.
   std::map<uint64_t, std::unique_ptr<Group>> groups_;  // by id
   std::map<uint64_t, Group*> by_sequence_;
-  Agreement agreement_;  // used on rank 0
+  Agreement agreement_;     // used on rank 0
   std::vector<bool> left_;  // by rank: said goodbye
   int in_flight_ = 0;       // collectives
   Status failure_;

@@ -31,16 +31,15 @@ void ProgressEngine::CheckDeadlines() {
       }
       if (age > options_.stall_warning && !call->warned) {
         call->warned = true;
-        DDL_LOG(kWarning) << "no progress for " << static_cast<int64_t>(age) << " s: "
-                          << DescribeWait(group, *call);
+        DDL_LOG(kWarning) << "no progress for " << static_cast<int64_t>(age)
+                          << " s: " << DescribeWait(group, *call);
       }
       if (group.agreed() && !group.waits_for_order()) continue;
       for (int peer = 0; peer < size_; ++peer) {  // only rank 0 can lift these waits
         if (left_[peer] && (peer == 0 || rank_ == 0)) {
           return Fail(Unavailable(RankText(peer) + " (" + communicator_->HostOf(peer) +
-                                  ") has left the job: its program ended while " +
-                                  RankText(rank_) + " waits in " +
-                                  ToString(group.spec().tensors[0])));
+                                  ") has left the job: its program ended while " + RankText(rank_) +
+                                  " waits in " + ToString(group.spec().tensors[0])));
         }
       }
     }

@@ -109,14 +109,15 @@ std::string Recorder::TimelineJson() const {
     text += "{\"group\":" + JsonQuoted(call->group) + ",\"call\":" + std::to_string(call->number) +
             ",\"tensors\":" + JsonList(call->tensors, JsonQuoted) +
             ",\"arrived\":" + JsonList(call->arrived, Seconds) + ",\"buckets\":" +
-            JsonList(call->buckets, [](const CallRecord::Bucket& bucket) {
-              return "{\"tensors\":" +
-                     JsonList(bucket.tensors, [](int i) { return std::to_string(i); }) +
-                     ",\"bytes\":" + std::to_string(bucket.bytes) +
-                     ",\"plan\":" + JsonQuoted(bucket.plan) +
-                     ",\"started\":" + Seconds(bucket.started) +
-                     ",\"ended\":" + Seconds(bucket.ended) + "}";
-            }) +
+            JsonList(call->buckets,
+                     [](const CallRecord::Bucket& bucket) {
+                       return "{\"tensors\":" +
+                              JsonList(bucket.tensors, [](int i) { return std::to_string(i); }) +
+                              ",\"bytes\":" + std::to_string(bucket.bytes) +
+                              ",\"plan\":" + JsonQuoted(bucket.plan) +
+                              ",\"started\":" + Seconds(bucket.started) +
+                              ",\"ended\":" + Seconds(bucket.ended) + "}";
+                     }) +
             "}";
   }
   return text + "]";

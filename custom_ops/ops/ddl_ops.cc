@@ -4,8 +4,8 @@
 // The collectives are not stateful: automatic control dependencies chain stateful ops in program
 // order, and then every reduction would wait for the last gradient. But stateless ops may be
 // computed ahead of time or pruned, and a rank where that happens to some tensors of a group leaves
-// the others waiting. Three things prevent it. `token` is a captured tensor: constant folding, which
-// would run an op alone and wait for it, passes over ops with an input that is not constant.
+// the others waiting. Three things prevent it. `token` is a captured tensor: constant folding,
+// which would run an op alone and wait for it, passes over ops with an input that is not constant.
 // `inplace` tells the graph optimizers that an op has an effect though its output may not be used.
 // And DdlKeep, a stateful op that does nothing, comes after all of a group, so that a function or a
 // branch that contains the group is executed, and with all of it.

@@ -19,12 +19,12 @@
 namespace tf_ddl {
 
 enum class StepKind : int {
-  kSend,        // send elements of `buffer` to `peer`
-  kRecv,        // receive elements from `peer` into `buffer` (kOutput or kScratch)
-  kRecvReduce,  // output = (`buffer`: kInput or kOutput) + elements from `peer`
-  kReduceSlots, // output = sum over all ranks, in rank order, of scratch slots and own input
-  kScale,       // output /= size, if the collective is a mean
-  kCopy,        // output = input (nothing, when in place)
+  kSend,         // send elements of `buffer` to `peer`
+  kRecv,         // receive elements from `peer` into `buffer` (kOutput or kScratch)
+  kRecvReduce,   // output = (`buffer`: kInput or kOutput) + elements from `peer`
+  kReduceSlots,  // output = sum over all ranks, in rank order, of scratch slots and own input
+  kScale,        // output /= size, if the collective is a mean
+  kCopy,         // output = input (nothing, when in place)
 };
 
 enum class Buffer : int {

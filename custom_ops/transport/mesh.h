@@ -15,12 +15,12 @@ namespace tf_ddl {
 struct JobConfig {
   int rank = 0;
   int size = 1;
-  std::string rendezvous;        // host:port of the store; unused when size == 1
-  std::string secret;            // known to every rank of the job and to nobody else
-  bool host_store = true;        // rank 0 runs the store itself (false: the launcher does)
-  double join_timeout = 60.0;    // seconds until a missing rank is an error
-  bool use_shared_memory = true; // false: TCP even inside a host
-  bool use_cma = true;           // false: shared-memory rings only inside a host
+  std::string rendezvous;         // host:port of the store; unused when size == 1
+  std::string secret;             // known to every rank of the job and to nobody else
+  bool host_store = true;         // rank 0 runs the store itself (false: the launcher does)
+  double join_timeout = 60.0;     // seconds until a missing rank is an error
+  bool use_shared_memory = true;  // false: TCP even inside a host
+  bool use_cma = true;            // false: shared-memory rings only inside a host
 };
 
 struct PeerInfo {

@@ -62,11 +62,11 @@ class Sink {
 };
 
 enum class ControlKind : uint32_t {
-  kAbort = 1,    // payload: "<code>\n<message>": the job has failed; delivered as a Status
-  kBye = 2,      // the peer shuts down in good order; the end of the socket after it is no failure
-  kGroup = 3,    // engine: a group's specification, for comparison
-  kAgreed = 4,   // engine: rank 0's answer
-  kOrder = 5,    // engine: the agreed order of a group's tensors
+  kAbort = 1,   // payload: "<code>\n<message>": the job has failed; delivered as a Status
+  kBye = 2,     // the peer shuts down in good order; the end of the socket after it is no failure
+  kGroup = 3,   // engine: a group's specification, for comparison
+  kAgreed = 4,  // engine: rank 0's answer
+  kOrder = 5,   // engine: the agreed order of a group's tensors
 };
 
 class PairEvents {

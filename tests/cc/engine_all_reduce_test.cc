@@ -67,8 +67,8 @@ double Sum(int size, int64_t i) {
 class Sweep : public testing::TestWithParam<std::tuple<int, bool>> {};
 
 void CheckAllReduce(World* world, int64_t count, DType dtype, bool in_place, int repeat) {
-  const std::string key = std::string(NameOf(dtype)) + " " + std::to_string(count) +
-                          (in_place ? " in place" : "");
+  const std::string key =
+      std::string(NameOf(dtype)) + " " + std::to_string(count) + (in_place ? " in place" : "");
   const int size = world->size();
   world->Run([&](int rank, Engine& engine) {
     uint64_t group;
@@ -109,8 +109,7 @@ TEST_P(Sweep, EveryDtypeAndSize) {
   CheckAllReduce(&world, (1 << 20) + 1, DType::kFloat16, false, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, Sweep,
-                         testing::Combine(testing::Range(1, 10), testing::Bool()),
+INSTANTIATE_TEST_SUITE_P(Ranks, Sweep, testing::Combine(testing::Range(1, 10), testing::Bool()),
                          [](const auto& info) {
                            return std::to_string(std::get<0>(info.param)) +
                                   (std::get<1>(info.param) ? "_pull" : "_ring");

@@ -167,7 +167,8 @@ TEST(Planner, AllGatherPutsPartsInRankOrder) {
 TEST(Planner, RingAndPairwiseMoveTheLeastBytes) {
   for (int size : {2, 4, 8}) {
     const int64_t count = 8 * 16 * 64;
-    for (const Plan& plan : {RingPlan(1, size, count, count), PairwisePlan(1, size, count, count)}) {
+    for (const Plan& plan :
+         {RingPlan(1, size, count, count), PairwisePlan(1, size, count, count)}) {
       int64_t sent = 0;
       for (const Lane& lane : plan.lanes) {
         for (const Round& round : lane.rounds) {

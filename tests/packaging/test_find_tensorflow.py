@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +97,16 @@ def test_version_outside_the_range(
         finder.find_tensorflow()
     assert ">= 2.21 and < 2.24" in str(error.value)
     assert version in str(error.value) and INSTALL in str(error.value)
+
+
+def test_the_range_is_the_same_everywhere(root: Path, finder: ModuleType) -> None:
+    accepted = (finder.FIRST_RELEASE, finder.FIRST_UNKNOWN_RELEASE)
+    compat = (root / "tf_ddl" / "_tf_compat.py").read_text()
+    literal = re.search(r"(?m)^SUPPORTED_TENSORFLOW = (.+)$", compat)
+    assert literal and ast.literal_eval(literal[1]) == accepted
+    (low, high) = (".".join(map(str, release)) for release in accepted)
+    assert f">={low},<{high}" in (root / "pyproject.toml").read_text()
+    assert f">= {low}, < {high}" in (root / "README.md").read_text()
 
 
 def test_missing_headers(

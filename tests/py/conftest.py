@@ -40,8 +40,13 @@ def _no_netns() -> str:
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, timeout=30)
     if made.returncode != 0:
         return f"ip netns add: {made.stderr.strip()}"
-    subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=30)
-    return ""
+    try:  # in a chroot a namespace can be made, but not entered
+        entered = subprocess.run(
+            ["ip", "netns", "exec", name, "true"], capture_output=True, text=True, timeout=30
+        )
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=30)
+    return "" if entered.returncode == 0 else f"ip netns exec: {entered.stderr.strip()}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,8 @@ DDLStrategy is made. Under any other strategy, and without one, they do what the
 * losses: a loss is scaled by this rank's share of the global batch's rows.
 * optimizers: gradients are clipped after they are reduced; dynamic loss scaling skips a step on
   all ranks or on none; gradients are known by their variables' paths in messages.
-* trainer: `predict` gathers all rows; one progress bar; `jit_compile=True` is refused.
+* trainer: `predict` gathers all rows; rank 0 shows the progress bar and writes the logs;
+  `jit_compile=True` is refused.
 * data: without a seed of the user's, ranks shuffle alike, and differently in each epoch.
 * saving: a saved file appears at once and whole, since every rank may be writing it.
 """

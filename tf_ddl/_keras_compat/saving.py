@@ -2,7 +2,7 @@
 
 Unchanged code saves on every rank, to one path. Each rank writes a file of its own beside it and
 renames that: whoever reads the path finds a whole file, and the last writer's has the same content.
-A rank may also save alone.
+A rank may also save alone. The folder of BackupAndRestore is written and removed by rank 0.
 """
 
 from __future__ import annotations
@@ -51,7 +51,16 @@ def _save_weights(
     return _save(original, model, filepath, **kwargs)
 
 
+def _on_rank_0(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: Any) -> None:
+    extended = extended_of(callback.model)
+    if extended is None or extended.engine.rank == 0:
+        original(callback, *args, **kwargs)
+
+
+_BACKUP = "keras.src.callbacks.backup_and_restore"
 WRAPPERS = {
+    (_BACKUP, "BackupAndRestore._save_model"): _on_rank_0,
+    (_BACKUP, "BackupAndRestore.on_train_end"): _on_rank_0,
     ("keras.src.saving.saving_lib", "save_model"): _save,
     ("keras.src.saving.saving_lib", "save_weights_only"): _save_weights,
     ("keras.src.legacy.saving.legacy_h5_format", "save_model_to_hdf5"): _save,

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
+
 from tf_ddl import _structures
 from tf_ddl._extended import DDLExtended
 
@@ -85,13 +87,24 @@ def _predict_on_batch(original: Callable[..., Any], model: Any, x: Any) -> Any:
     return result
 
 
-def _callback_list(original: Callable[..., Any], callbacks: Any, *args: Any, **kwargs: Any) -> None:
-    """No progress bar on other ranks than 0; DDL_ALL_RANKS_VERBOSE=1 leaves it everywhere."""
-    extended = extended_of(kwargs.get("model"))
-    silent = extended is not None and extended.engine.rank > 0
-    if silent and os.environ.get("DDL_ALL_RANKS_VERBOSE", "0") in ("", "0"):
+def _callback_list(
+    original: Callable[..., Any],
+    self: Any,
+    callbacks: Any = None,
+    *args: Any,
+    model: Any = None,
+    **kwargs: Any,
+) -> None:
+    """Rank 0 shows the progress bar and writes the logs; DDL_ALL_RANKS_VERBOSE=1: every rank."""
+    extended = extended_of(model)
+    quiet = extended is not None and extended.engine.rank > 0
+    if quiet and os.environ.get("DDL_ALL_RANKS_VERBOSE", "0") in ("", "0"):
         kwargs.update(add_progbar=False, verbose=0)
-    original(callbacks, *args, **kwargs)
+        writers = (keras.callbacks.CSVLogger, keras.callbacks.TensorBoard)
+        callbacks = [
+            one for one in keras.tree.flatten(callbacks or []) if not isinstance(one, writers)
+        ]
+    original(self, callbacks, *args, model=model, **kwargs)
 
 
 _TRAINER = "keras.src.backend.tensorflow.trainer"

@@ -108,8 +108,12 @@ def variables(folder):
 
     model = build()
     saver = keras.callbacks.ModelCheckpoint(f"{folder}/best.keras", save_best_only=False)
-    backup = keras.callbacks.BackupAndRestore(f"{folder}/backup{rank}")
-    model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[saver, backup])
+    callbacks = [
+        saver,
+        keras.callbacks.BackupAndRestore(f"{folder}/backup"),
+        keras.callbacks.CSVLogger(f"{folder}/log.csv"),
+    ]
+    model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=callbacks)
     expected = model.predict(x, verbose=0)
     model.save(f"{folder}/model.keras")
     model.save_weights(f"{folder}/all.weights.h5")
@@ -117,7 +121,9 @@ def variables(folder):
         model.save(f"{folder}/alone.keras")
         tf.train.Checkpoint(model=model).write(f"{folder}/tf")
     strategy.reduce("SUM", 1, axis=None)
-    assert not [name for name in os.listdir(folder) if ".rank" in name]
+    assert not [name for name in os.listdir(folder) if ".rank" in name or name == "backup"]
+    with open(f"{folder}/log.csv") as file:
+        assert len(file.readlines()) == 3
     for name in ("model.keras", "alone.keras", "best.keras"):
         with strategy.scope():
             loaded = keras.models.load_model(f"{folder}/{name}")
