@@ -32,7 +32,7 @@ REDUCIBLE = frozenset(
     {tf.float32, tf.float64, tf.float16, tf.bfloat16, tf.int32, tf.int64},
 )
 
-_REBUILD = "pip install --no-build-isolation --no-deps --force-reinstall . (in tf_ddl's source)"
+_REBUILD = "pip install --force-reinstall --no-deps . (in tf_ddl's sources)"
 
 
 def library_path() -> pathlib.Path:
@@ -72,7 +72,9 @@ def _check_build(installed: str) -> None:
         from tf_ddl import _build_config
     except ImportError as error:
         raise errors.BuildError(
-            f"tf_ddl's compiled libraries are missing. Build them: {_REBUILD}"
+            f"tf_ddl's compiled libraries are missing in {pathlib.Path(__file__).parent}. Build "
+            f"them: {_REBUILD}. If that is a folder of sources and the package is installed "
+            "elsewhere, start from another folder, or install with pip install -e ."
         ) from error
     built = _build_config.TF_VERSION
     supported = _tf_compat.supported()

@@ -29,7 +29,7 @@ except ImportError as error:
         f"tf_ddl's strategy needs TensorFlow, which cannot be imported here ({error}). Install it "
         f"under the name that suits the machine, such as: pip install '{supported()}' (or "
         "tensorflow-cpu), then build tf_ddl's ops against it: "
-        "pip install --no-build-isolation --no-deps --force-reinstall . (in tf_ddl's source)"
+        "pip install --force-reinstall --no-deps . (in tf_ddl's sources)"
     ) from error
 
 try:

@@ -48,6 +48,7 @@ std::string JsonQuoted(const std::string& text) {
 
 void Recorder::EnableTimeline(bool enabled) {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (enabled && !timeline_) calls_.clear();
   timeline_ = enabled;
 }
 

@@ -80,6 +80,7 @@ class _Run:
                 results = sampling.measure(teams, item, self._effort, say)
                 self._results += results
                 print(report.table(results), end="\n\n", flush=True)
+                self._write_json()  # what is measured is kept, whatever comes
             if waiting:
                 say("waiting")
                 self._waiting = sampling.wait_cost(teams, self._arguments.wait_seconds, say)
@@ -99,17 +100,20 @@ class _Run:
         """What was asked for besides the tables."""
         for name, reason in self._absent.items():
             print(f"{name}: {reason.splitlines()[0]}")
+        self._write_json()
+        if self._arguments.plot:
+            try:
+                plot.draw(self._arguments.plot, self._results)
+            except ImportError as error:
+                print(f"no plot: {error} (pip install matplotlib)", file=sys.stderr)
+
+    def _write_json(self) -> None:
         arguments = self._arguments
         if arguments.json:
             everything = report.as_json(
                 self._results, self._waiting, self._about, self._absent, arguments.np, self._effort
             )
             report.write(arguments.json, json.dumps(everything, indent=1) + "\n")
-        if arguments.plot:
-            try:
-                plot.draw(arguments.plot, self._results)
-            except ImportError as error:
-                print(f"no plot: {error} (pip install matplotlib)", file=sys.stderr)
 
 
 def _all_reduce_contenders(arguments: argparse.Namespace) -> list[contenders.Contender]:
