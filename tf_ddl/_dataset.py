@@ -44,9 +44,9 @@ def _slice_leaf(value: Any, rank: int, size: int) -> Any:
 def is_distributed(dataset: Any) -> bool:
     """Whether `dataset`, or one that it was made from, has been split among the ranks already."""
     seen: set[int] = set()
-    todo = [dataset]
-    while todo:
-        one = todo.pop()
+    pending = [dataset]
+    while pending:
+        one = pending.pop()
         if id(one) in seen:
             continue
         seen.add(id(one))
@@ -54,7 +54,7 @@ def is_distributed(dataset: Any) -> bool:
             return True
         inputs = getattr(one, "_inputs", None)
         if callable(inputs):
-            todo.extend(inputs())
+            pending.extend(inputs())
     return False
 
 

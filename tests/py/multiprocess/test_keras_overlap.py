@@ -67,12 +67,12 @@ def fit(folder, layers):
         path = handles.get(op.inputs[0].name) if op.inputs else None
         if path is None or not op.type.startswith("Assign"):
             continue
-        seen, todo = set(), [op]
-        while todo:
-            one = todo.pop()
+        seen, pending = set(), [op]
+        while pending:
+            one = pending.pop()
             if one.name not in seen:
                 seen.add(one.name)
-                todo += [tensor.op for tensor in one.inputs] + list(one.control_inputs)
+                pending += [tensor.op for tensor in one.inputs] + list(one.control_inputs)
         reductions = [graph.get_operation_by_name(name) for name in seen]
         waits[path] = [
             op.get_attr("tensor_name").decode()
