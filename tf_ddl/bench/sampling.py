@@ -133,8 +133,9 @@ def measure(
         with _surviving(teams, team, result, say):
             _prepare(team, result, effort)
     quiet = machine.Quiet(effort.patience)
-    for _ in range(effort.rounds):
-        for team in list(teams):
+    for turn in range(effort.rounds):
+        first = turn % max(1, len(teams))  # nobody always follows the same one
+        for team in [*teams[first:], *teams[:first]]:
             if team.contender.name not in results:
                 continue
             result = results[team.contender.name]
