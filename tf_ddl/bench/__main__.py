@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from . import contenders, plot, report, sampling, workloads
-from .team import Team
 
 _PARTS = ("sizes", "resnet50", "waiting", "training")
 
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       0; 1 if tf_ddl itself failed at something or gave a wrong result.
     """
     arguments = _parse(argv)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     interpreters = contenders.Interpreters(arguments.peers, arguments.peer_python)
     effort = sampling.Effort(
         arguments.rounds,
@@ -35,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "resnet50" in arguments.parts:
         reductions.append(workloads.resnet50())
     if reductions or "waiting" in arguments.parts:
-        run.phase(_all_reduce_contenders(arguments), reductions, "waiting" in arguments.parts)
+        run.phase(
+            _chosen(contenders.ALL_REDUCE, arguments), reductions, "waiting" in arguments.parts
+        )
     if "training" in arguments.parts:
         steps = [workloads.training(m, loop) for m in ("mlp", "cnn") for loop in ("fit", "loop")]
         run.phase(_chosen(contenders.TRAINING, arguments), steps, False)
@@ -85,11 +89,13 @@ class _Run:
                 say("waiting")
                 self._waiting = sampling.wait_cost(teams, self._arguments.wait_seconds, say)
                 print(report.waiting_table(self._waiting), end="\n\n", flush=True)
-            left: list[Team] = list(teams)
-            self._failed |= started - {team.contender.name for team in left}
-        finally:
+            self._failed |= started - {team.contender.name for team in teams}
+        except BaseException:
             for team in teams:
-                team.close()
+                team.kill()
+            raise
+        for team in teams:
+            team.close()
 
     def ours_failed(self) -> bool:
         """Whether tf_ddl, or a variant of it, did not come to the end."""
@@ -116,21 +122,17 @@ class _Run:
             report.write(arguments.json, json.dumps(everything, indent=1) + "\n")
 
 
-def _all_reduce_contenders(arguments: argparse.Namespace) -> list[contenders.Contender]:
-    variants = [
-        contenders.Contender(
-            f"{contenders.OURS}[{label}]", "ours:Numpy", "tf_ddl", label, "ddl", environment
-        )
-        for label, environment in arguments.variant
-    ]
-    return [*_chosen(contenders.ALL_REDUCE, arguments), *variants]
-
-
 def _chosen(
     known: Sequence[contenders.Contender], arguments: argparse.Namespace
 ) -> list[contenders.Contender]:
     only, skipped = arguments.only, arguments.skip
-    return [c for c in known if (only is None or c.name in only) and c.name not in skipped]
+    chosen = [c for c in known if (only is None or c.name in only) and c.name not in skipped]
+    ours = next(c for c in known if c.name == contenders.OURS)
+    variants = [
+        dataclasses.replace(ours, name=f"{ours.name}[{label}]", environment=environment)
+        for label, environment in arguments.variant
+    ]
+    return [*chosen, *variants]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
