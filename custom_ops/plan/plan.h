@@ -47,6 +47,8 @@ struct Round {
 
 struct Lane {
   std::vector<Round> rounds;
+  int colour = 0;  // lanes of one colour take turns; colours use different links at the same time
+  int rail = 0;    // the network that its messages between hosts travel on
 };
 
 struct Plan {
