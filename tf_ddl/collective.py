@@ -14,6 +14,7 @@ until the result is there, and raise `tf_ddl.errors.PeerLostError` when a rank i
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -79,31 +80,43 @@ def all_reduce(array: np.ndarray, op: str = "sum", out: np.ndarray | None = None
       DeadlineError: a rank did not call within `Options.timeout` seconds.
     """
     engine = _runtime.current_engine()
-    if op not in ("sum", "mean"):
-        raise errors.InvalidArgumentError(f"all_reduce: op must be 'sum' or 'mean', not {op!r}")
     source = np.asarray(array)
-    dtype = source.dtype.name
-    if dtype not in _core.DTYPES:
-        raise errors.InvalidArgumentError(
-            f"all_reduce: dtype {dtype} cannot be reduced; use one of "
-            + ", ".join(name for name in _core.DTYPES if name != "bytes")
-        )
     if out is None:
         out = np.empty(source.shape, source.dtype)
-    elif out.shape != source.shape or out.dtype != source.dtype:
-        raise errors.InvalidArgumentError(
-            f"all_reduce: out is {out.dtype}{list(out.shape)}, array {dtype}{list(source.shape)}"
-        )
+    elif out is not source:
+        if out.shape != source.shape or out.dtype != source.dtype:
+            raise errors.InvalidArgumentError(
+                f"all_reduce: out is {out.dtype}{list(out.shape)}, "
+                f"array {source.dtype}{list(source.shape)}"
+            )
     if not out.flags.c_contiguous or not out.flags.writeable:
         raise errors.InvalidArgumentError("all_reduce: out must be C-contiguous and writeable")
-    contiguous = np.ascontiguousarray(source).reshape(source.shape)
-    if out is not array and np.may_share_memory(contiguous, out):
-        contiguous = contiguous.copy()
-    spec = _core.TensorSpec(f"{dtype}{list(source.shape)}", dtype, contiguous.shape)
+    if source is not out:
+        shape = source.shape
+        source = np.ascontiguousarray(source).reshape(shape)
+        if np.may_share_memory(source, out):
+            source = source.copy()
+    call = (op, source.dtype, source.shape)
     with _serial:
-        group = engine.register_group(_key(f"all_reduce {op}", spec), "all_reduce", [spec], op)
-        engine.all_reduce(group, [contiguous], [out])
+        group = engine.collective_groups.get(call)
+        if group is None:
+            group = engine.collective_groups[call] = _all_reduce_group(engine, *call)
+        engine.all_reduce(group, [source], [out])
     return out
+
+
+def _all_reduce_group(
+    engine: _core.Engine, op: str, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> int:
+    if op not in ("sum", "mean"):
+        raise errors.InvalidArgumentError(f"all_reduce: op must be 'sum' or 'mean', not {op!r}")
+    if dtype.name not in _core.DTYPES:
+        raise errors.InvalidArgumentError(
+            f"all_reduce: dtype {dtype.name} cannot be reduced; use one of "
+            + ", ".join(name for name in _core.DTYPES if name != "bytes")
+        )
+    spec = _core.TensorSpec(f"{dtype.name}{list(shape)}", dtype.name, shape)
+    return engine.register_group(_key(f"all_reduce {op}", spec), "all_reduce", [spec], op)
 
 
 def broadcast(array: np.ndarray, root: int = 0) -> np.ndarray:

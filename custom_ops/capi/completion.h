@@ -3,6 +3,7 @@
 #ifndef TF_DDL_CAPI_COMPLETION_H_
 #define TF_DDL_CAPI_COMPLETION_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
@@ -18,9 +19,12 @@ class Completion {
     return [this](const Status& status) {
       std::lock_guard<std::mutex> lock(mutex_);
       if (status_.ok()) status_ = status;
-      if (--left_ == 0) all_done_.notify_all();
+      if (--left_ > 0) return;
+      finished_.store(true, std::memory_order_release);
+      all_done_.notify_all();
     };
   }
+  bool finished() const { return finished_.load(std::memory_order_acquire); }
   Status Wait() {
     std::unique_lock<std::mutex> lock(mutex_);
     all_done_.wait(lock, [this] { return left_ == 0; });
@@ -32,6 +36,7 @@ class Completion {
   std::condition_variable all_done_;
   int left_;       // guarded by mutex_
   Status status_;  // guarded by mutex_
+  std::atomic<bool> finished_{false};
 };
 
 }  // namespace tf_ddl

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,10 +40,22 @@ char* Copied(const std::string& text) {
   return copy;
 }
 
+std::string TextOf(const char* text) { return text == nullptr ? "" : text; }
+
+// Runs a blocking collective: `start` makes `calls` calls of the engine with the callback it gets.
 // The order is looked at first: if it is wrong, the collective itself ends with the abort.
-Status Outcome(OrderCheck* check, Completion* completion) {
-  const Status order = check->Finish();
-  const Status status = completion->Wait();
+Status Run(Engine* engine, const char* call, int calls,
+           const std::function<void(const Engine::Done&)>& start) {
+  OrderCheck check(engine, TextOf(call));
+  Completion completion(calls);
+  engine->Lend(
+      [&] {
+        check.Start();
+        start(completion.Callback());
+      },
+      [&] { return check.finished() && completion.finished(); });
+  const Status order = check.Finish();
+  const Status status = completion.Wait();
   return order.ok() ? status : order;
 }
 
@@ -56,8 +69,6 @@ Stores& GlobalStores() {
   static Stores* stores = new Stores;
   return *stores;
 }
-
-std::string TextOf(const char* text) { return text == nullptr ? "" : text; }
 
 }  // namespace
 
@@ -133,22 +144,20 @@ int ddl_all_reduce(int64_t engine, uint64_t group, const char* call, int32_t n,
                    size_t error_size) {
   auto found = tf_ddl::FindEngine(engine);
   if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
-  OrderCheck check(found.get(), TextOf(call));
-  Completion completion(n);
-  for (int32_t i = 0; i < n; ++i) {
-    found->AllReduce(group, i, in[i], out[i], counts[i], completion.Callback());
-  }
-  return Report(Outcome(&check, &completion), error, error_size);
+  const Status status = Run(found.get(), call, n, [&](const Engine::Done& done) {
+    for (int32_t i = 0; i < n; ++i) found->AllReduce(group, i, in[i], out[i], counts[i], done);
+  });
+  return Report(status, error, error_size);
 }
 
 int ddl_broadcast(int64_t engine, uint64_t group, const char* call, const void* in, void* out,
                   int64_t count, char* error, size_t error_size) {
   auto found = tf_ddl::FindEngine(engine);
   if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
-  OrderCheck check(found.get(), TextOf(call));
-  Completion completion(1);
-  found->Broadcast(group, in, out, count, completion.Callback());
-  return Report(Outcome(&check, &completion), error, error_size);
+  const Status status = Run(found.get(), call, 1, [&](const Engine::Done& done) {
+    found->Broadcast(group, in, out, count, done);
+  });
+  return Report(status, error, error_size);
 }
 
 int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void* in, int64_t count,
@@ -156,7 +165,6 @@ int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void*
                    size_t error_size) {
   auto found = tf_ddl::FindEngine(engine);
   if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
-  OrderCheck check(found.get(), TextOf(call));
   *out = nullptr;
   auto allocate = [&](const std::vector<int64_t>& by_rank, void** place) {
     size_t total = 1;  // never malloc(0)
@@ -168,9 +176,9 @@ int ddl_all_gather(int64_t engine, uint64_t group, const char* call, const void*
     *place = *out;
     return *out == nullptr ? tf_ddl::Internal("out of memory") : tf_ddl::OkStatus();
   };
-  Completion completion(1);
-  found->AllGather(group, in, count, allocate, completion.Callback());
-  const Status status = Outcome(&check, &completion);
+  const Status status = Run(found.get(), call, 1, [&](const Engine::Done& done) {
+    found->AllGather(group, in, count, allocate, done);
+  });
   if (!status.ok()) {
     std::free(*out);
     *out = nullptr;

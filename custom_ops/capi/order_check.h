@@ -19,8 +19,13 @@ class OrderCheck {
   // Registers what the check needs. Every rank, before any other group.
   static Status Register(Engine* engine);
 
-  // Starts comparing `call`, for example "all_reduce sum float32[3]", with the other ranks'.
+  // `call`, for example: "all_reduce sum float32[3]".
   OrderCheck(Engine* engine, std::string call);
+
+  // Starts comparing with the other ranks' calls.
+  void Start();
+  // Whether they have been compared.
+  bool finished() const { return exchanged_.finished(); }
 
   // kInvalidArgument, with every rank's call, if they differ; the job has been aborted then.
   Status Finish();

@@ -1,7 +1,8 @@
 // A Communicator runs plans among the ranks of a job. Implementations are equals behind this
 // interface: host (processes, comm/host.h), loopback (threads, comm/loopback.h), NCCL later.
 //
-// Threading: everything but Wake is called by one thread, the engine's progress thread.
+// Threading: one thread at a time calls it, the one that holds the engine's right to drive; but Wake
+// may be called by any thread, and Sleep while another thread drives.
 #ifndef TF_DDL_COMM_COMMUNICATOR_H_
 #define TF_DDL_COMM_COMMUNICATOR_H_
 
@@ -65,9 +66,18 @@ class Communicator {
   virtual void SendControl(int peer, ControlKind kind, const std::string& payload) = 0;
   // Makes progress; true if anything moved.
   virtual bool Poll() = 0;
-  // Sleeps until something can be done, Wake is called or the deadline passes.
-  virtual void Wait(Deadline deadline) = 0;
-  // Any thread. Ends a Wait, the current one or the next.
+  // Before a Sleep: from now on peers give a sign when there is something to do. False if there is
+  // something already; do not sleep then.
+  virtual bool PrepareSleep() = 0;
+  // Progress thread. Sleeps until there is something to do, Wake is called or the deadline passes.
+  virtual void Sleep(Deadline deadline) = 0;
+  // After a Sleep: takes in what ended it. Also ends the effect of PrepareSleep.
+  virtual void AfterSleep() = 0;
+  // Ends the effect of PrepareSleep, when another thread takes over the driving.
+  virtual void CancelSleep() = 0;
+  // Whether a thread that drives sees all there is to see by Poll alone: no data comes by socket.
+  virtual bool all_memory() const = 0;
+  // Any thread. Ends a Sleep, the current one or the next.
   virtual void Wake() = 0;
   // Forgets all collectives, tells the peers (`status` not ok: abort; ok: goodbye) and closes.
   virtual void Close(const Status& status) = 0;

@@ -1,7 +1,6 @@
 #include "comm/pair_communicator.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -40,6 +39,7 @@ PairCommunicator::PairCommunicator(int rank, Mesh mesh, const PlanChoice& choice
     if (pair == nullptr) continue;
     pair->set_events(this);
     all_pull_ = all_pull_ && pair->can_pull();
+    all_memory_ = all_memory_ && std::string(pair->transport()) != "tcp";
   }
 }
 
@@ -103,7 +103,7 @@ void PairCommunicator::SendControl(int peer, ControlKind kind, const std::string
 bool PairCommunicator::Poll() {
   if (failed_ || closed_) return false;
   bool moved = false;
-  if (++polls_since_check_ >= kPollsPerSocketCheck) CheckSockets(0);
+  if (++polls_since_check_ >= kPollsPerSocketCheck) CheckSockets();
   for (int peer = 0; peer < size() && !failed_; ++peer) {
     Pair* pair = wires_.pairs[peer];
     if (pair == nullptr) continue;
@@ -141,8 +141,7 @@ void PairCommunicator::CheckGonePeers() {
   }
 }
 
-void PairCommunicator::CheckSockets(int millis) {
-  polls_since_check_ = 0;
+void PairCommunicator::UpdateInterest() {
   for (int peer = 0; peer < size(); ++peer) {
     Pair* pair = wires_.pairs[peer];
     if (pair == nullptr || gone_[peer] || pair->wants_write() == want_write_[peer]) continue;
@@ -153,8 +152,9 @@ void PairCommunicator::CheckSockets(int millis) {
     event.data.u32 = static_cast<uint32_t>(peer);
     epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, pair->fd(), &event);
   }
-  epoll_event events[64];
-  const int n = epoll_wait(epoll_fd_, events, 64, millis);
+}
+
+void PairCommunicator::Note(const epoll_event* events, int n) {
   for (int i = 0; i < n; ++i) {
     const int peer = static_cast<int>(events[i].data.u32);
     if (peer == rank_) {
@@ -168,22 +168,39 @@ void PairCommunicator::CheckSockets(int millis) {
   }
 }
 
-void PairCommunicator::Wait(Deadline deadline) {
-  if (wake_pending_.load() || !wires_.ready.empty()) {
-    CheckSockets(0);
-    return;
-  }
+void PairCommunicator::CheckSockets() {
+  polls_since_check_ = 0;
+  UpdateInterest();
+  epoll_event events[64];
+  Note(events, epoll_wait(epoll_fd_, events, 64, 0));
+}
+
+bool PairCommunicator::PrepareSleep() {
+  if (!wires_.ready.empty()) return false;
+  UpdateInterest();
+  if (failed_ || closed_) return true;
   bool may_sleep = true;
-  if (!failed_ && !closed_) {
-    for (Pair* pair : wires_.pairs) {
-      if (pair != nullptr && !pair->PrepareSleep()) may_sleep = false;
-    }
+  for (Pair* pair : wires_.pairs) {
+    if (pair != nullptr && !pair->PrepareSleep()) may_sleep = false;
   }
-  CheckSockets(may_sleep ? MillisLeft(deadline) : 0);
-  if (!failed_ && !closed_) {
-    for (Pair* pair : wires_.pairs) {
-      if (pair != nullptr) pair->CancelSleep();
-    }
+  if (!may_sleep) CancelSleep();
+  return may_sleep;
+}
+
+void PairCommunicator::Sleep(Deadline deadline) {
+  num_slept_ = epoll_wait(epoll_fd_, slept_.data(), static_cast<int>(slept_.size()),
+                          MillisLeft(deadline));
+}
+
+void PairCommunicator::AfterSleep() {
+  CancelSleep();
+  Note(slept_.data(), std::exchange(num_slept_, 0));
+}
+
+void PairCommunicator::CancelSleep() {
+  if (failed_ || closed_) return;
+  for (Pair* pair : wires_.pairs) {
+    if (pair != nullptr) pair->CancelSleep();
   }
 }
 

@@ -3,6 +3,9 @@
 #ifndef TF_DDL_COMM_PAIR_COMMUNICATOR_H_
 #define TF_DDL_COMM_PAIR_COMMUNICATOR_H_
 
+#include <sys/epoll.h>
+
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -37,7 +40,11 @@ class PairCommunicator : public Communicator, public PairEvents {
   void Start(std::unique_ptr<Collective> collective) override;
   void SendControl(int peer, ControlKind kind, const std::string& payload) override;
   bool Poll() override;
-  void Wait(Deadline deadline) override;
+  bool PrepareSleep() override;
+  void Sleep(Deadline deadline) override;
+  void AfterSleep() override;
+  void CancelSleep() override;
+  bool all_memory() const override { return all_memory_; }
   void Wake() override;
   void Close(const Status& status) override;
   std::string DescribeWaiting() const override;
@@ -50,7 +57,9 @@ class PairCommunicator : public Communicator, public PairEvents {
  private:
   PairCommunicator(int rank, Mesh mesh, const PlanChoice& choice);
   Status OpenPoller();
-  void CheckSockets(int millis);
+  void CheckSockets();
+  void UpdateInterest();
+  void Note(const epoll_event* events, int n);
   void CheckGonePeers();
 
   const int rank_;
@@ -63,11 +72,14 @@ class PairCommunicator : public Communicator, public PairEvents {
   std::vector<bool> want_write_;  // by rank: as registered with epoll
   std::vector<bool> gone_;        // by rank: said goodbye
   int polls_since_check_ = 0;
-  bool all_pull_ = true;  // every peer's memory can be read in place
+  bool all_pull_ = true;    // every peer's memory can be read in place
+  bool all_memory_ = true;  // no data travels by socket
   bool failed_ = false;
   bool closed_ = false;
   int epoll_fd_ = -1;
   int wake_fd_ = -1;
+  std::array<epoll_event, 64> slept_;  // what ended the last Sleep; progress thread
+  int num_slept_ = 0;
   std::atomic<bool> wake_pending_{false};
 };
 

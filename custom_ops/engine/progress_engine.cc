@@ -9,11 +9,6 @@
 #include "engine/engine_factories.h"
 
 namespace tf_ddl {
-namespace {
-
-// How long the progress thread looks for more to do before it sleeps, with collectives in flight.
-constexpr int64_t kSpinNanos = 20 * 1000;
-}  // namespace
 
 std::string LocalHostname() {
   char name[256] = "";
@@ -57,7 +52,7 @@ Status ProgressEngine::RegisterGroup(const GroupSpec& spec, uint64_t* group) {
     if (!health_.ok()) return OkStatus();  // the calls of the group will say why
     inbox_.push_back(std::move(submission));
   }
-  communicator_->Wake();
+  WakeUnlessLent();
   return OkStatus();
 }
 
@@ -79,7 +74,7 @@ void ProgressEngine::Submit(CollectiveKind kind, uint64_t group, int index, Arri
     Abort(status);
   }
   if (status.ok()) {
-    communicator_->Wake();
+    WakeUnlessLent();
   } else {
     arrival.done(status);
   }
@@ -136,45 +131,6 @@ std::string ProgressEngine::StatsJson() const {
   }
   identity << "],";
   return recorder_.StatsJson(identity.str());
-}
-
-// ---- progress thread --------------------------------------------------------------------------
-
-void ProgressEngine::Run() {
-  int64_t last_moved = NowNanos();
-  while (true) {
-    bool moved = DrainInbox();
-    moved = communicator_->Poll() || moved;
-    if (!failure_.ok() || goodbye_) break;
-    if (Clock::now() >= next_check_) CheckDeadlines();
-    if (moved) {
-      last_moved = NowNanos();
-    } else if (in_flight_ == 0 || NowNanos() - last_moved > kSpinNanos) {
-      communicator_->Wait(next_check_);
-    }
-  }
-  FailEverything();
-}
-
-bool ProgressEngine::DrainInbox() {
-  std::vector<Submission> submissions;
-  Status abort;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    submissions.swap(inbox_);
-    abort = abort_request_;
-    goodbye_ = stop_;
-  }
-  for (Submission& submission : submissions) {
-    if (submission.new_group != nullptr) {
-      AddGroup(std::move(submission.new_group));
-    } else {
-      AddArrival(groups_.at(submission.group).get(), submission.index,
-                 std::move(submission.arrival));
-    }
-  }
-  if (!abort.ok()) Fail(abort);
-  return !submissions.empty();
 }
 
 }  // namespace tf_ddl

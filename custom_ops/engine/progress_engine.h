@@ -1,12 +1,15 @@
 // The engine of a world of several ranks. Internal to engine/. Its functions stand in three files:
-// progress_engine.cc (the interface and the loop), progress_collectives.cc (the work) and
-// progress_watch.cc (deadlines and failures).
+// progress_engine.cc (the interface), progress_loop.cc (who drives), progress_collectives.cc (the
+// work) and progress_watch.cc (deadlines and failures).
 //
-// Threading: op threads put submissions into the inbox (mutex_) and wake the progress thread, which
-// owns everything else, the communicator included, and runs all callbacks.
+// Threading: op threads put submissions into the inbox (mutex_) and wake the progress thread. The
+// thread that holds drive_mutex_ owns everything else, the communicator included, and runs all
+// callbacks: it is the progress thread but for the time of a Lend.
 #ifndef TF_DDL_ENGINE_PROGRESS_ENGINE_H_
 #define TF_DDL_ENGINE_PROGRESS_ENGINE_H_
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,6 +42,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void Broadcast(uint64_t group, const void* in, void* out, int64_t count, Done done) override;
   void AllGather(uint64_t group, const void* in, int64_t count, Allocate allocate,
                  Done done) override;
+  void Lend(const std::function<void()>& start, const std::function<bool()>& finished) override;
   void Abort(const Status& status) override;
   Status health() const override;
   void Shutdown() override;
@@ -46,7 +50,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void RecordTimeline(bool enabled) override { recorder_.EnableTimeline(enabled); }
   std::string TimelineJson() const override { return recorder_.TimelineJson(); }
 
-  // CommunicatorEvents, on the progress thread.
+  // CommunicatorEvents, on the driving thread.
   void OnControl(int peer, ControlKind kind, std::string payload) override;
   void OnBye(int peer) override;
   void OnFailure(int peer, const Status& status) override;
@@ -61,9 +65,14 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   };
 
   void Submit(CollectiveKind kind, uint64_t group, int index, Arrival arrival);
+  void WakeUnlessLent();
 
-  // All below: progress thread.
-  void Run();
+  void Run();  // the progress thread
+
+  // All below: the driving thread.
+  bool Turn();
+  bool ending() const { return !failure_.ok() || goodbye_; }
+  void DriveUntil(const std::function<bool()>& finished);
   bool DrainInbox();
   void AddGroup(std::unique_ptr<Group> group);
   void AddArrival(Group* group, int index, Arrival arrival);
@@ -95,7 +104,11 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   Status abort_request_;           // guarded by mutex_
   bool stop_ = false;              // guarded by mutex_
 
-  // Owned by the progress thread.
+  std::mutex drive_mutex_;
+  std::atomic<bool> lent_{false};  // the thread in Lend looks at the inbox
+  bool ended_ = false;             // guarded by drive_mutex_: the progress thread has ended
+
+  // All below: guarded by drive_mutex_.
   std::map<uint64_t, std::unique_ptr<Group>> groups_;  // by id
   std::map<uint64_t, Group*> by_sequence_;
   Agreement agreement_;     // used on rank 0
