@@ -10,7 +10,9 @@ namespace tf_ddl {
 // Arriving elements are written to their place.
 class PlanRun::CopySink : public Sink {
  public:
-  CopySink(const Elements* elements, const Step& step) : elements_(elements), step_(step) {}
+  CopySink(const Elements* elements, const Step& step, uint64_t priority)
+      : elements_(elements), step_(step), priority_(priority) {}
+  uint64_t priority() const override { return priority_; }
   size_t bytes() const override { return (step_.end - step_.begin) * elements_->element_bytes(); }
   void Windows(size_t offset, size_t max_bytes, std::vector<iovec>* out) override {
     // Pieces are whole elements except where a message is cut; cut off the excess at both ends.
@@ -39,12 +41,15 @@ class PlanRun::CopySink : public Sink {
  private:
   const Elements* elements_;
   const Step step_;
+  const uint64_t priority_;
 };
 
 // Arriving elements are added to the rank's own.
 class PlanRun::ReduceSink : public Sink {
  public:
-  ReduceSink(const Elements* elements, const Step& step) : elements_(elements), step_(step) {}
+  ReduceSink(const Elements* elements, const Step& step, uint64_t priority)
+      : elements_(elements), step_(step), priority_(priority) {}
+  uint64_t priority() const override { return priority_; }
   size_t bytes() const override { return (step_.end - step_.begin) * elements_->element_bytes(); }
   void Windows(size_t, size_t, std::vector<iovec>*) override {}
   void Consume(size_t offset, const uint8_t* data, size_t n) override {
@@ -61,6 +66,7 @@ class PlanRun::ReduceSink : public Sink {
  private:
   const Elements* elements_;
   const Step step_;
+  const uint64_t priority_;
 };
 
 struct PlanRun::LaneState {
@@ -77,7 +83,8 @@ PlanRun::PlanRun(std::unique_ptr<Collective> collective, int max_lanes, Wires* w
       elements_(collective_->dtype, collective_->segments,
                 collective_->plan.needs_scratch ? collective_->plan.size : 0),
       max_lanes_(max_lanes),
-      wires_(wires) {}
+      wires_(wires),
+      sequence_(wires->started++) {}
 
 PlanRun::~PlanRun() = default;
 
@@ -153,10 +160,12 @@ void PlanRun::PostSend(LaneState* state, const Step& step) {
 }
 
 void PlanRun::PostReceive(LaneState* state, const Step& step, bool chained) {
+  // What was begun first is ended first, so that a lane is gathered while it is in the caches.
+  const uint64_t priority = sequence_ << 20 | state->lane;
   if (step.kind == StepKind::kRecvReduce) {
-    state->sinks.push_back(std::make_unique<ReduceSink>(&elements_, step));
+    state->sinks.push_back(std::make_unique<ReduceSink>(&elements_, step, priority));
   } else {
-    state->sinks.push_back(std::make_unique<CopySink>(&elements_, step));
+    state->sinks.push_back(std::make_unique<CopySink>(&elements_, step, priority));
   }
   ++state->pending;
   ++wires_->waiting[step.peer];

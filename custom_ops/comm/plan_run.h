@@ -25,6 +25,7 @@ class PlanRun {
     std::vector<Pair*> pairs;  // by rank; null for this rank
     std::vector<int64_t> waiting;
     std::deque<PlanRun*> ready;  // runs with a finished round, to be advanced
+    uint64_t started = 0;        // runs so far
   };
 
   PlanRun(std::unique_ptr<Collective> collective, int max_lanes, Wires* wires);
@@ -54,6 +55,7 @@ class PlanRun {
   Elements elements_;
   const int max_lanes_;
   Wires* const wires_;
+  const uint64_t sequence_;  // the how-many'th run this is
   bool queued_ = false;  // already in wires_->ready
   size_t next_lane_ = 0;
   std::vector<std::unique_ptr<LaneState>> active_;

@@ -40,13 +40,18 @@ Status Inbox::MatchPosted(Message* message) {
   return Match(message, receive.sink, std::move(receive.done));
 }
 
+void Inbox::Ready(Message message) {
+  const uint64_t priority = message.sink->priority();
+  ready_.emplace(priority, std::move(message));
+}
+
 Status Inbox::Receive(const Tag& tag, Sink* sink, std::function<void()> done) {
   auto kept = unexpected_.find(tag);
   if (kept != unexpected_.end()) {
     Message message = std::move(kept->second);
     unexpected_.erase(kept);
     DDL_RETURN_IF_ERROR(Match(&message, sink, std::move(done)));
-    ready_.push_back(std::move(message));
+    Ready(std::move(message));
     return OkStatus();
   }
   if (in_data_ && current_.sink == nullptr && current_.tag == tag) {
@@ -165,7 +170,7 @@ Status Inbox::Offer(const FrameHeader& header, const std::vector<uint8_t>& paylo
   if (total != header.bytes) return Internal("sent an offer that does not add up");
   DDL_RETURN_IF_ERROR(MatchPosted(&message));
   if (message.sink != nullptr) {
-    ready_.push_back(std::move(message));
+    Ready(std::move(message));
   } else if (const Tag tag = message.tag; !unexpected_.emplace(tag, std::move(message)).second) {
     return Internal("sent two messages under one tag");
   }
@@ -219,7 +224,7 @@ Status Inbox::Pull(Message* message, size_t* moved) {
 Status Inbox::Work(size_t budget, size_t* moved) {
   size_t done = 0;
   while (!ready_.empty() && done < budget) {
-    Message& message = ready_.front();
+    Message& message = ready_.begin()->second;
     if (message.offered) {
       DDL_RETURN_IF_ERROR(Pull(&message, &done));
     } else {
@@ -229,7 +234,7 @@ Status Inbox::Work(size_t budget, size_t* moved) {
     }
     if (message.delivered == message.bytes) {
       Message finished = std::move(message);
-      ready_.pop_front();
+      ready_.erase(ready_.begin());
       Finish(std::move(finished));
       ++done;  // an empty message is progress too
     }

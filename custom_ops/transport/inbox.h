@@ -9,8 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -80,6 +80,7 @@ class Inbox {
     std::function<void()> done;
   };
 
+  void Ready(Message message);
   // Joins a message and a Receive: an error if their sizes differ.
   Status Match(Message* message, Sink* sink, std::function<void()> done);
   // Takes the Receive posted for the message, if there is one.
@@ -95,7 +96,7 @@ class Inbox {
   InboxEvents* const events_;
   std::unordered_map<Tag, Posted, TagHash> posted_;
   std::unordered_map<Tag, Message, TagHash> unexpected_;
-  std::deque<Message> ready_;
+  std::multimap<uint64_t, Message> ready_;  // by priority; equals in order of arrival
   bool in_data_ = false;
   Message current_;     // the data frame that is arriving
   size_t arrived_ = 0;  // bytes of it

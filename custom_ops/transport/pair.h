@@ -52,6 +52,8 @@ class Sink {
   virtual ~Sink() = default;
   // Bytes the message must have. Another length is an error on this side.
   virtual size_t bytes() const = 0;
+  // Of several messages that could be moved, those with the lowest number come first.
+  virtual uint64_t priority() const { return 0; }
   // Appends the memory for message bytes [offset, offset + max_bytes) to `out`, as consecutive
   // pieces, when arriving bytes may be written straight to their place. Appends nothing when they
   // must pass through Consume (a reduction).
