@@ -1,45 +1,12 @@
 #include "plan/planner.h"
 
-#include <algorithm>
+#include <numeric>
 #include <sstream>
+
+#include "plan/lanes.h"
 
 namespace tf_ddl {
 namespace {
-
-struct Range {
-  int64_t begin;
-  int64_t end;
-  bool empty() const { return begin == end; }
-};
-
-// Part `i` of `range` divided into `parts` parts. Boundaries are multiples of 16 elements from the
-// range's begin where the range is long enough, so that parts start on cache lines.
-Range Part(const Range& range, int i, int parts) {
-  constexpr int64_t kGrain = 16;
-  const int64_t n = range.end - range.begin;
-  auto boundary = [&](int64_t k) {
-    if (k == parts) return range.end;
-    int64_t at = n / parts * k + n % parts * k / parts;
-    if (n >= kGrain * parts * 4) at = at / kGrain * kGrain;
-    return range.begin + at;
-  };
-  return {boundary(i), boundary(i + 1)};
-}
-
-// Cuts [0, count) into ranges of about `lane_count`, all of nearly the same length.
-std::vector<Range> Lanes(int64_t count, int64_t lane_count) {
-  const int64_t lanes = std::max<int64_t>(1, (count + lane_count - 1) / lane_count);
-  std::vector<Range> ranges;
-  ranges.reserve(lanes);
-  for (int64_t i = 0; i < lanes; ++i) {
-    ranges.push_back(Part({0, count}, static_cast<int>(i), static_cast<int>(lanes)));
-  }
-  return ranges;
-}
-
-void Add(Round* round, StepKind kind, int peer, const Range& range, Buffer buffer) {
-  if (!range.empty()) round->steps.push_back({kind, peer, range.begin, range.end, buffer});
-}
 
 Plan NewPlan(const char* name, int rank, int size, int64_t count) {
   Plan plan;
@@ -50,11 +17,19 @@ Plan NewPlan(const char* name, int rank, int size, int64_t count) {
   return plan;
 }
 
-// Peers in an order that starts behind the rank itself, so that not everybody turns to rank 0.
-std::vector<int> PeersAfter(int rank, int size) {
-  std::vector<int> peers;
-  for (int i = 1; i < size; ++i) peers.push_back((rank + i) % size);
-  return peers;
+Plan LinePlan(const char* name, bool exchange, int rank, int size, int64_t count,
+              int64_t lane_count) {
+  Plan plan = NewPlan(name, rank, size, count);
+  Line line;
+  line.ranks.resize(size);
+  std::iota(line.ranks.begin(), line.ranks.end(), 0);
+  line.at = rank;
+  line.exchange = exchange;
+  const int64_t lanes = LaneCount(count, lane_count);
+  for (int64_t i = 0; i < lanes; ++i) {
+    plan.lanes.push_back(ReductionLane({line}, size, Part({0, count}, i, lanes)));
+  }
+  return plan;
 }
 
 }  // namespace
@@ -62,84 +37,35 @@ std::vector<int> PeersAfter(int rank, int size) {
 Plan DirectPlan(int rank, int size, int64_t count) {
   Plan plan = NewPlan("direct", rank, size, count);
   plan.needs_scratch = size > 1;
-  const Range all{0, count};
-  Round exchange;
-  for (int peer : PeersAfter(rank, size)) {
-    // Empty ones too: a rank that comes with another size must be noticed, not waited for.
-    exchange.steps.push_back({StepKind::kSend, peer, 0, count, Buffer::kInput});
-    exchange.steps.push_back({StepKind::kRecv, peer, 0, count, Buffer::kScratch});
-  }
-  Round sum;
-  Add(&sum, StepKind::kReduceSlots, -1, all, Buffer::kOutput);
-  Add(&sum, StepKind::kScale, -1, all, Buffer::kOutput);
-  plan.lanes.push_back({{exchange, sum}});
+  plan.lanes.push_back(DirectLane(rank, size, {0, count}));
   return plan;
 }
 
 Plan PairwisePlan(int rank, int size, int64_t count, int64_t lane_count) {
-  Plan plan = NewPlan("pairwise", rank, size, count);
-  for (const Range& lane : Lanes(count, lane_count)) {
-    const Range own = Part(lane, rank, size);
-    Round scatter, scale, gather;
-    for (int peer : PeersAfter(rank, size)) {
-      Add(&scatter, StepKind::kSend, peer, Part(lane, peer, size), Buffer::kInput);
-    }
-    // Sums in a fixed order: own elements first, then the peers' from the next rank on.
-    Buffer addend = Buffer::kInput;
-    for (int peer : PeersAfter(rank, size)) {
-      Add(&scatter, StepKind::kRecvReduce, peer, own, addend);
-      addend = Buffer::kOutput;
-    }
-    Add(&scale, size > 1 ? StepKind::kScale : StepKind::kCopy, -1, own, Buffer::kOutput);
-    for (int peer : PeersAfter(rank, size)) {
-      Add(&gather, StepKind::kSend, peer, own, Buffer::kOutput);
-      Add(&gather, StepKind::kRecv, peer, Part(lane, peer, size), Buffer::kOutput);
-    }
-    plan.lanes.push_back({{scatter, scale, gather}});
-  }
-  return plan;
+  return LinePlan("pairwise", true, rank, size, count, lane_count);
 }
 
 Plan RingPlan(int rank, int size, int64_t count, int64_t lane_count) {
-  Plan plan = NewPlan("ring", rank, size, count);
-  const int next = (rank + 1) % size;
-  const int previous = (rank + size - 1) % size;
-  for (const Range& lane : Lanes(count, lane_count)) {
-    auto part = [&](int i) { return Part(lane, ((i % size) + size) % size, size); };
-    Lane steps;
-    for (int i = 0; i < size - 1; ++i) {
-      Round round;
-      Add(&round, StepKind::kSend, next, part(rank - i), i == 0 ? Buffer::kInput : Buffer::kOutput);
-      Add(&round, StepKind::kRecvReduce, previous, part(rank - i - 1), Buffer::kInput);
-      steps.rounds.push_back(round);
-    }
-    Round scale;  // this rank now holds the whole sum of part rank + 1
-    Add(&scale, size > 1 ? StepKind::kScale : StepKind::kCopy, -1, part(rank + 1), Buffer::kOutput);
-    steps.rounds.push_back(scale);
-    for (int i = 0; i < size - 1; ++i) {
-      Round round;
-      Add(&round, StepKind::kSend, next, part(rank + 1 - i), Buffer::kOutput);
-      Add(&round, StepKind::kRecv, previous, part(rank - i), Buffer::kOutput);
-      steps.rounds.push_back(round);
-    }
-    plan.lanes.push_back(steps);
-  }
-  return plan;
+  return LinePlan("ring", false, rank, size, count, lane_count);
 }
 
 Plan BroadcastPlan(int rank, int size, int64_t count, int root, int64_t lane_count) {
   Plan plan = NewPlan("broadcast", rank, size, count);
-  for (const Range& lane : Lanes(count, lane_count)) {
+  const int64_t lanes = LaneCount(count, lane_count);
+  for (int64_t i = 0; i < lanes; ++i) {
+    const Range lane = Part({0, count}, i, lanes);
     Round round;
     if (rank == root) {
-      Add(&round, StepKind::kCopy, -1, lane, Buffer::kOutput);
-      for (int peer : PeersAfter(rank, size)) {
-        Add(&round, StepKind::kSend, peer, lane, Buffer::kInput);
+      AddStep(&round, StepKind::kCopy, -1, lane, Buffer::kOutput);
+      for (int i = 1; i < size; ++i) {
+        const int peer = (rank + i) % size;
+        AddStep(&round, StepKind::kSend, peer, lane, Buffer::kInput);
       }
     } else {
-      Add(&round, StepKind::kRecv, root, lane, Buffer::kOutput);
+      AddStep(&round, StepKind::kRecv, root, lane, Buffer::kOutput);
     }
-    plan.lanes.push_back({{round}});
+    plan.lanes.emplace_back();
+    plan.lanes.back().rounds.push_back(std::move(round));
   }
   return plan;
 }
@@ -154,12 +80,14 @@ Plan AllGatherPlan(int rank, const std::vector<int64_t>& counts) {
   }
   Plan plan = NewPlan("all-gather", rank, size, at);
   Round round;
-  Add(&round, StepKind::kCopy, -1, places[rank], Buffer::kOutput);
-  for (int peer : PeersAfter(rank, size)) {
-    Add(&round, StepKind::kSend, peer, places[rank], Buffer::kInput);
-    Add(&round, StepKind::kRecv, peer, places[peer], Buffer::kOutput);
+  AddStep(&round, StepKind::kCopy, -1, places[rank], Buffer::kOutput);
+  for (int i = 1; i < size; ++i) {
+    const int peer = (rank + i) % size;
+    AddStep(&round, StepKind::kSend, peer, places[rank], Buffer::kInput);
+    AddStep(&round, StepKind::kRecv, peer, places[peer], Buffer::kOutput);
   }
-  plan.lanes.push_back({{round}});
+  plan.lanes.emplace_back();
+  plan.lanes.back().rounds.push_back(std::move(round));
   return plan;
 }
 

@@ -35,9 +35,28 @@ struct Topology {
   // x = r % X, y = r / X % Y, and so on.
   std::vector<int> grid;
 
-  int size() const;             // ranks
+  int size() const;                 // ranks
   std::vector<int> HostOf() const;  // by rank: index into hosts
+  bool uniform() const;             // every host has as many ranks
+  bool OnOneHost() const { return hosts.size() <= 1; }
 };
+
+// "4x8x8" as numbers, X first. kInvalidArgument, with the numbers
+// that do not fit, unless it makes `size` ranks (0: any number).
+Status ParseGrid(const std::string& text, int size, std::vector<int>* grid);
+std::string GridText(const std::vector<int>& grid);
+
+// Sets `rails` to the networks on which every host has an interface, in the first host's order.
+void DeriveRails(Topology* topology);
+
+// kInvalidArgument unless every rank from 0 on is on exactly one host, hosts stand in order of
+// their lowest rank, there is a rail, and a grid makes as many ranks as there are.
+Status Validate(const Topology& topology);
+
+// For handing from process to process: lines of words, in which blanks are escaped. Parse refuses
+// malformed input and topologies that are not valid.
+std::string Serialize(const Topology& topology);
+Status Parse(const std::string& text, Topology* topology);
 
 // The cost of a message of n bytes: alpha + n * beta.
 struct LinkCost {
@@ -47,13 +66,24 @@ struct LinkCost {
 
 // What was measured, or described, of a job's links.
 struct LinkModel {
-  LinkCost local;                 // within a host, while all of its ranks move data at once
-  double gamma = 0;               // seconds per byte of adding
-  std::vector<LinkCost> rails;    // between hosts, by rail: the usual cost
+  LinkCost local;               // within a host, while all of its ranks move data at once
+  double gamma = 0;             // seconds per byte of adding
+  std::vector<LinkCost> rails;  // between hosts, by rail: the usual cost
   std::map<std::tuple<int, int, int>, LinkCost> exceptions;  // (rail, from host, to host)
 
   const LinkCost& Between(int rail, int from_host, int to_host) const;
 };
+
+// What is assumed of links that nobody measured: processes of one host that read each other's
+// memory, 10 Gbit/s Ethernet between hosts.
+LinkModel UsualLinks(int rails);
+
+// kInvalidArgument unless all costs are finite and not negative, betas between hosts are above 0,
+// and there is one cost for each rail of `topology`.
+Status Validate(const LinkModel& links, const Topology& topology);
+
+std::string Serialize(const LinkModel& links);
+Status Parse(const std::string& text, LinkModel* links);
 
 }  // namespace tf_ddl
 

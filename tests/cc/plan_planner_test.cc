@@ -1,126 +1,35 @@
-// Plans are run symbolically: an element's value is how often each rank's input is in it.
+// The planners' plans, proved by the checker (which has a test of its own).
 #include "plan/planner.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <map>
-#include <tuple>
+
+#include "plan/check.h"
+#include "plan_harness.h"
 
 namespace tf_ddl {
 namespace {
 
-using Value = std::vector<int>;  // by rank: times contained
-using Values = std::vector<Value>;
-
-struct RankState {
-  Values in, out;
-  std::map<int, Values> scratch;
-  std::vector<int> scaled;  // by element
-};
-
-// Runs all ranks' plans lane by lane and round by round, every message of a round between the same
-// round of sender and receiver. Fails the test if a receive has no send.
-std::vector<RankState> RunAll(const std::vector<Plan>& plans,
-                              const std::function<bool(int, int64_t)>& has_input) {
-  const int size = static_cast<int>(plans.size());
-  const int64_t count = plans[0].count;
-  std::vector<RankState> states(size);
-  for (int r = 0; r < size; ++r) {
-    states[r].out.assign(count, Value(size, 0));
-    states[r].in.assign(count, Value(size, 0));
-    states[r].scaled.assign(count, 0);
-    for (int64_t i = 0; i < count; ++i) {
-      if (has_input(r, i)) states[r].in[i][r] = 1;
-    }
-    for (int p = 0; p < size; ++p) states[r].scratch[p].assign(count, Value(size, 0));
-  }
-  for (size_t lane = 0; lane < plans[0].lanes.size(); ++lane) {
-    for (size_t round = 0; round < plans[0].lanes[lane].rounds.size(); ++round) {
-      // Local steps first, then all messages leave with what the round began with.
-      std::map<std::tuple<int, int>, std::pair<const Step*, Values>> messages;
-      for (int r = 0; r < size; ++r) {
-        for (const Step& step : plans[r].lanes[lane].rounds[round].steps) {
-          RankState& s = states[r];
-          for (int64_t i = step.begin; i < step.end; ++i) {
-            if (step.kind == StepKind::kCopy) s.out[i] = s.in[i];
-            if (step.kind == StepKind::kScale) ++s.scaled[i];
-            if (step.kind == StepKind::kReduceSlots) {
-              Value sum = s.in[i];
-              for (int p = 0; p < size; ++p) {
-                for (int q = 0; p != r && q < size; ++q) sum[q] += s.scratch[p][i][q];
-              }
-              s.out[i] = sum;
-            }
-          }
-        }
-        for (const Step& step : plans[r].lanes[lane].rounds[round].steps) {
-          if (step.kind != StepKind::kSend) continue;
-          const Values& from = step.buffer == Buffer::kInput ? states[r].in : states[r].out;
-          const auto key = std::make_tuple(r, step.peer);
-          EXPECT_EQ(messages.count(key), 0u) << "two messages in one round";
-          messages[key] = {&step, Values(from.begin() + step.begin, from.begin() + step.end)};
-        }
-      }
-      for (int r = 0; r < size; ++r) {
-        for (const Step& step : plans[r].lanes[lane].rounds[round].steps) {
-          if (step.kind != StepKind::kRecv && step.kind != StepKind::kRecvReduce) continue;
-          auto found = messages.find(std::make_tuple(step.peer, r));
-          if (found == messages.end()) {
-            ADD_FAILURE() << "rank " << r << " waits for rank " << step.peer;
-            continue;
-          }
-          EXPECT_EQ(found->second.first->begin, step.begin);
-          EXPECT_EQ(found->second.first->end, step.end);
-          for (int64_t i = step.begin; i < step.end; ++i) {
-            const Value& value = found->second.second[i - step.begin];
-            RankState& s = states[r];
-            if (step.kind == StepKind::kRecv) {
-              (step.buffer == Buffer::kScratch ? s.scratch[step.peer] : s.out)[i] = value;
-            } else {
-              Value sum = step.buffer == Buffer::kInput ? s.in[i] : s.out[i];
-              for (int q = 0; q < size; ++q) sum[q] += value[q];
-              s.out[i] = sum;
-            }
-          }
-          messages.erase(found);
-        }
-      }
-      EXPECT_TRUE(messages.empty()) << "a message that nobody receives";
-    }
-  }
-  return states;
-}
-
 using Maker = std::function<Plan(int rank, int size, int64_t count)>;
 
-void CheckAllReduce(const std::string& name, const Maker& make) {
+void CheckSizes(const std::string& name, const Maker& make) {
   for (int size = 1; size <= 9; ++size) {
     for (int64_t count : {0, 1, 2, 3, 8, 9, 63, 100, 1023}) {
       SCOPED_TRACE(name + " of " + std::to_string(size) + " ranks, " + std::to_string(count));
       std::vector<Plan> plans;
       for (int r = 0; r < size; ++r) plans.push_back(make(r, size, count));
-      const auto states = RunAll(plans, [](int, int64_t) { return true; });
-      for (int r = 0; r < size; ++r) {
-        for (int64_t i = 0; i < count; ++i) {
-          ASSERT_EQ(states[r].out[i], Value(size, 1)) << "rank " << r << " element " << i;
-        }
-      }
-      // A mean is divided once on the way of each element: at its owner, or by every rank itself.
-      for (int64_t i = 0; size > 1 && i < count; ++i) {
-        int scaled = 0;
-        for (int r = 0; r < size; ++r) scaled += states[r].scaled[i];
-        ASSERT_TRUE(scaled == 1 || scaled == size) << scaled;
-      }
+      const Status status = CheckAllReduce(plans);
+      ASSERT_TRUE(status.ok()) << status.message();
     }
   }
 }
 
-TEST(Planner, DirectSumsEveryElementOnce) { CheckAllReduce("direct", DirectPlan); }
+TEST(Planner, DirectSumsEveryElementOnce) { CheckSizes("direct", DirectPlan); }
 
 TEST(Planner, PairwiseSumsEveryElementOnce) {
   for (int64_t lane : {int64_t{1} << 40, int64_t{50}, int64_t{7}}) {
-    CheckAllReduce("pairwise", [lane](int rank, int size, int64_t count) {
+    CheckSizes("pairwise", [lane](int rank, int size, int64_t count) {
       return PairwisePlan(rank, size, count, lane);
     });
   }
@@ -128,7 +37,7 @@ TEST(Planner, PairwiseSumsEveryElementOnce) {
 
 TEST(Planner, RingSumsEveryElementOnce) {
   for (int64_t lane : {int64_t{1} << 40, int64_t{50}, int64_t{7}}) {
-    CheckAllReduce("ring", [lane](int rank, int size, int64_t count) {
+    CheckSizes("ring", [lane](int rank, int size, int64_t count) {
       return RingPlan(rank, size, count, lane);
     });
   }
@@ -139,53 +48,133 @@ TEST(Planner, BroadcastReachesEverybody) {
     for (int root = 0; root < size; ++root) {
       std::vector<Plan> plans;
       for (int r = 0; r < size; ++r) plans.push_back(BroadcastPlan(r, size, 100, root, 30));
-      const auto states = RunAll(plans, [](int, int64_t) { return true; });
-      Value expected(size, 0);
-      expected[root] = 1;
-      for (int r = 0; r < size; ++r) {
-        for (const Value& value : states[r].out) ASSERT_EQ(value, expected);
-      }
+      EXPECT_EQ(CheckBroadcast(plans, root).message(), "");
+      EXPECT_EQ(CheckBroadcast(plans, (root + 1) % size).ok(), size == 1);
     }
   }
 }
 
 TEST(Planner, AllGatherPutsPartsInRankOrder) {
-  const std::vector<int64_t> counts = {3, 0, 5, 1};
-  std::vector<Plan> plans;
-  for (int r = 0; r < 4; ++r) plans.push_back(AllGatherPlan(r, counts));
-  const int owner[] = {0, 0, 0, 2, 2, 2, 2, 2, 3};
-  const auto states = RunAll(plans, [&](int r, int64_t i) { return owner[i] == r; });
-  for (int r = 0; r < 4; ++r) {
-    for (int i = 0; i < 9; ++i) {
-      Value expected(4, 0);
-      expected[owner[i]] = 1;
-      ASSERT_EQ(states[r].out[i], expected);
+  for (const std::vector<int64_t>& counts :
+       {std::vector<int64_t>{3, 0, 5, 1}, {0, 0, 0}, {7}, {100, 1, 1000, 64, 0}}) {
+    std::vector<Plan> plans;
+    for (size_t r = 0; r < counts.size(); ++r) {
+      plans.push_back(AllGatherPlan(static_cast<int>(r), counts));
     }
-  }
-}
-
-TEST(Planner, RingAndPairwiseMoveTheLeastBytes) {
-  for (int size : {2, 4, 8}) {
-    const int64_t count = 8 * 16 * 64;
-    for (const Plan& plan :
-         {RingPlan(1, size, count, count), PairwisePlan(1, size, count, count)}) {
-      int64_t sent = 0;
-      for (const Lane& lane : plan.lanes) {
-        for (const Round& round : lane.rounds) {
-          for (const Step& step : round.steps) {
-            if (step.kind == StepKind::kSend) sent += step.end - step.begin;
-          }
-        }
-      }
-      EXPECT_EQ(sent, 2 * (size - 1) * count / size) << plan.name;
-    }
+    EXPECT_EQ(CheckAllGather(plans, counts).message(), "");
   }
 }
 
 TEST(Planner, PlansCanBePrinted) {
   const std::string text = ToString(RingPlan(0, 2, 4, 4));
   EXPECT_NE(text.find("ring: rank 0 of 2, 4 elements"), std::string::npos);
-  EXPECT_NE(text.find("lane 0 round 0: send peer 1 [0, 2) input"), std::string::npos) << text;
+  EXPECT_NE(text.find("lane 0 round 0: send peer 1 [2, 4) input"), std::string::npos) << text;
+}
+
+TEST(Planner, MakesThePlansOfOldForOneColour) {
+  const Topology topology = HostsOf({5});
+  for (int rank = 0; rank < 5; ++rank) {
+    EXPECT_EQ(ToString(MakePlan(OneColour("direct"), topology, rank, 100, 4)),
+              ToString(DirectPlan(rank, 5, 100)));
+    EXPECT_EQ(ToString(MakePlan(OneColour("pairwise", {}, 1024), topology, rank, 5000, 4)),
+              ToString(PairwisePlan(rank, 5, 5000, 5 * 256)));
+    EXPECT_EQ(ToString(MakePlan(OneColour("ring", {}, 1024), topology, rank, 5000, 4)),
+              ToString(RingPlan(rank, 5, 5000, 5 * 256)));
+  }
+}
+
+// Elements sent by each rank, and the number of rounds, are as the literature has them.
+struct Expected {
+  PlanSpec spec;
+  std::vector<int> hosts;
+  int64_t rounds;  // with messages or without; one of them divides
+  int64_t sent;    // of 8 * 1024 elements, by each rank
+};
+
+TEST(Planner, SendsWhatTheAlgorithmIsKnownFor) {
+  const int64_t n = 8 * 1024;
+  const std::vector<Expected> table = {
+      {OneColour("direct"), {8}, 2, 7 * n},
+      {OneColour("pairwise"), {8}, 3, 2 * n * 7 / 8},
+      {OneColour("ring"), {8}, 15, 2 * n * 7 / 8},
+      {OneColour("halving-doubling"), {8}, 7, 2 * n * 7 / 8},
+      {OneColour("grid", {4, 2}), {4, 4}, 2 + 2 + 1, 2 * n * 7 / 8},
+      {OneColour("grid", {2, 4}), {2, 2, 2, 2}, 2 + 6 + 1, 2 * n * 7 / 8},
+      {OneColour("grid", {2, 2, 2}), {1, 1, 1, 1, 1, 1, 1, 1}, 7, 2 * n * 7 / 8},
+      {OneColour("grid"), {4, 4}, 2 + 2 + 1, 2 * n * 7 / 8},
+  };
+  for (const Expected& row : table) {
+    const Topology topology = HostsOf(row.hosts);
+    const auto plans = PlansOf(row.spec, topology, n);
+    SCOPED_TRACE(plans[0].name + ", " + Describe(topology));
+    CheckReport report;
+    const Status status = CheckAllReduce(plans, &report);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(report.rounds, row.rounds);
+    std::vector<int64_t> sent(8, 0);
+    for (const auto& [message, count] : report.elements) sent[std::get<0>(message)] += count;
+    EXPECT_EQ(sent, std::vector<int64_t>(8, row.sent));
+  }
+}
+
+// 2(H-1)/H of the bucket leaves and enters each host, and not one element more, however many ranks
+// the hosts have.
+TEST(Planner, GridsSendTheLeastBytesBetweenHosts) {
+  for (const std::vector<int>& hosts : std::vector<std::vector<int>>{
+           {2, 2}, {3, 2}, {8, 8, 8}, {3, 3, 2}, {1, 4}, {1, 1, 5, 2}, {7, 8, 8, 8}}) {
+    const Topology topology = HostsOf(hosts);
+    SCOPED_TRACE(Describe(topology));
+    const int64_t h = static_cast<int64_t>(hosts.size());
+    const int64_t n = h * 840 * 16;  // all parts have equal lengths
+    CheckReport report;
+    const Status status = CheckAllReduce(PlansOf(OneColour("grid"), topology, n), &report);
+    ASSERT_TRUE(status.ok()) << status.message();
+    const std::vector<int64_t> least(hosts.size(), 2 * (h - 1) * n / h);
+    const auto near = [&](const std::vector<int64_t>& counts) {
+      for (size_t i = 0; i < counts.size(); ++i) {
+        // Boundaries are rounded to 16 elements, by segment and host.
+        EXPECT_NEAR(counts[i], least[i], 16 * 64) << "host " << i;
+      }
+    };
+    near(report.SentByHosts(topology, 0));
+    near(report.ReceivedByHosts(topology, 0));
+    if (topology.uniform()) {
+      const PlanSpec grid = OneColour("grid", {hosts[0], static_cast<int>(h)});
+      ASSERT_TRUE(CheckAllReduce(PlansOf(grid, topology, n), &report).ok());
+      EXPECT_EQ(report.SentByHosts(topology, 0), least);
+      EXPECT_EQ(report.ReceivedByHosts(topology, 0), least);
+    }
+  }
+}
+
+TEST(Planner, FoldsSurplusRanksIntoNeighboursOnTheirHost) {
+  const Topology topology = HostsOf({3, 3});
+  CheckReport report;
+  const auto plans = PlansOf(OneColour("halving-doubling"), topology, 1024);
+  ASSERT_EQ(CheckAllReduce(plans, &report).message(), "");
+  // Two ranks of each host remain; they exchange quarters between hosts, there and back.
+  EXPECT_EQ(report.SentByHosts(topology, 0), (std::vector<int64_t>{1024, 1024}));
+}
+
+TEST(Planner, ColoursDivideTheBucketByTheirShares) {
+  const Topology topology = HostsOf({1, 1, 1, 1}, 2);
+  PlanSpec spec = OneColour("ring", {}, 4096);
+  spec.colours.push_back(spec.colours[0]);
+  spec.colours[0].share = 0.8;
+  spec.colours[1].share = 0.2;
+  spec.colours[1].rail = 1;
+  const int64_t n = 100000;
+  const auto plans = PlansOf(spec, topology, n);
+  CheckReport report;
+  ASSERT_EQ(CheckAllReduce(plans, &report).message(), "");
+  EXPECT_EQ(plans[0].name, "2 x ring");
+  EXPECT_NEAR(report.SentByHosts(topology, 0)[0], 0.8 * n * 6 / 4, 16 * 30);
+  EXPECT_NEAR(report.SentByHosts(topology, 1)[0], 0.2 * n * 6 / 4, 16 * 30);
+  for (const Lane& lane : plans[0].lanes) EXPECT_EQ(lane.rail, lane.colour);
+  EXPECT_EQ(plans[0].lanes.front().colour, 0);
+  EXPECT_EQ(plans[0].lanes.back().colour, 1);
+  // Too few elements for two shares: one of them takes everything.
+  EXPECT_EQ(CheckAllReduce(PlansOf(spec, topology, 3)).message(), "");
 }
 
 }  // namespace
