@@ -156,26 +156,48 @@ Status WaitFor(int fd, short events, Deadline deadline, const StopSignal* stop) 
   }
 }
 
-Status Connect(const Address& address, Deadline deadline, const StopSignal* stop, Fd* socket) {
+Status StartConnect(const Address& address, const LocalEnd& from, Fd* socket) {
   const std::string where = address.HostAndPort();
   Fd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return ErrnoStatus("socket", errno);
-  int error = 0;
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
-    error = errno;
-    if (error == EINPROGRESS || error == EINTR) {
-      const Status waited = WaitFor(fd.get(), POLLOUT, deadline, stop);
-      if (!waited.ok()) return waited.Prefixed(where);
-      socklen_t size = sizeof error;
-      getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (!from.address.empty()) {
+    std::vector<Address> own;
+    DDL_RETURN_IF_ERROR(Resolve(from.address, 0, &own));
+    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&own[0].storage), own[0].size) != 0) {
+      return Unavailable(where + " from " + from.address + ": " + ErrorText(errno));
     }
   }
-  if (error != 0) return Unavailable(where + ": " + ErrorText(error));
-  // A socket that connects to its own ephemeral port when nobody listens there.
-  if (LocalAddress(fd.get()).HostAndPort() == RemoteAddress(fd.get()).HostAndPort()) {
-    return Unavailable(where + ": " + ErrorText(ECONNREFUSED));
+  if (!from.interface.empty()) {
+    setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, from.interface.c_str(),
+               static_cast<socklen_t>(from.interface.size()));
   }
-  SetNoDelay(fd.get());
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 &&
+      errno != EINPROGRESS && errno != EINTR) {
+    return Unavailable(where + ": " + ErrorText(errno));
+  }
+  *socket = std::move(fd);
+  return OkStatus();
+}
+
+Status FinishConnect(int socket, const Address& address) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+  // A socket that connects to its own ephemeral port when nobody listens there.
+  if (error == 0 && LocalAddress(socket).HostAndPort() == RemoteAddress(socket).HostAndPort()) {
+    error = ECONNREFUSED;
+  }
+  if (error != 0) return Unavailable(address.HostAndPort() + ": " + ErrorText(error));
+  SetNoDelay(socket);
+  return OkStatus();
+}
+
+Status Connect(const Address& address, Deadline deadline, const StopSignal* stop, Fd* socket) {
+  Fd fd;
+  DDL_RETURN_IF_ERROR(StartConnect(address, LocalEnd(), &fd));
+  const Status waited = WaitFor(fd.get(), POLLOUT, deadline, stop);
+  if (!waited.ok()) return waited.Prefixed(address.HostAndPort());
+  DDL_RETURN_IF_ERROR(FinishConnect(fd.get(), address));
   *socket = std::move(fd);
   return OkStatus();
 }

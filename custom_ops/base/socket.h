@@ -51,6 +51,16 @@ Status Listen(const std::string& host, int port, Fd* socket, int* bound_port);
 // A connected, nonblocking socket without Nagle's delay. kUnavailable: nothing listens there.
 Status Connect(const Address& address, Deadline deadline, const StopSignal* stop, Fd* socket);
 
+// Where a connection is to leave this machine. Empty: as the routing table says.
+struct LocalEnd {
+  std::string address;    // to bind to
+  std::string interface;  // to keep to, where the kernel lets this process say so
+};
+
+// The two halves of Connect: FinishConnect is for when the socket has become writable.
+Status StartConnect(const Address& address, const LocalEnd& from, Fd* socket);
+Status FinishConnect(int socket, const Address& address);
+
 // Exactly `n` bytes. kUnavailable: the other side closed; kDeadlineExceeded; kCancelled: stopped.
 // `stop` may be null.
 Status ReadAll(int socket, void* data, size_t n, Deadline deadline, const StopSignal* stop);

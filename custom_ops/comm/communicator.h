@@ -2,7 +2,7 @@
 // interface: host (processes, comm/host.h), loopback (threads, comm/loopback.h), NCCL later.
 //
 // Threading: one thread at a time calls it, the one that holds the engine's right to drive; but Wake
-// may be called by any thread, and Sleep while another thread drives.
+// and LinksTo may be called by any thread, and Sleep while another thread drives.
 #ifndef TF_DDL_COMM_COMMUNICATOR_H_
 #define TF_DDL_COMM_COMMUNICATOR_H_
 
@@ -58,6 +58,8 @@ class Communicator {
   virtual std::string HostOf(int rank) const = 0;
   // How data travels to `rank`: "cma", "shm", "tcp", "memory", "self".
   virtual std::string TransportTo(int rank) const = 0;
+  // The sockets that carry data to `rank`, with no more than bytes_written filled in. Any thread.
+  virtual std::vector<LinkStats> LinksTo(int rank) const = 0;
   // The plan for an all-reduce of `count` elements.
   virtual Plan PlanAllReduce(int64_t count, DType dtype) const = 0;
 

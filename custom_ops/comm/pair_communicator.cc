@@ -31,13 +31,14 @@ PairCommunicator::PairCommunicator(int rank, Mesh mesh, const PlanChoice& choice
     : rank_(rank), mesh_(std::move(mesh)), choice_(choice) {
   const size_t size = mesh_.pairs.size();
   readable_.assign(size, true);
-  want_write_.assign(size, false);
+  want_write_.resize(size);
   gone_.assign(size, false);
   wires_.waiting.assign(size, 0);
   for (const auto& pair : mesh_.pairs) {
     wires_.pairs.push_back(pair.get());
     if (pair == nullptr) continue;
     pair->set_events(this);
+    want_write_[pair->peer()].assign(pair->num_sockets(), false);
     all_pull_ = all_pull_ && pair->can_pull();
     all_memory_ = all_memory_ && std::string(pair->transport()) != "tcp";
   }
@@ -63,14 +64,27 @@ Status PairCommunicator::OpenPoller() {
   for (int peer = 0; peer < size(); ++peer) {
     if (wires_.pairs[peer] == nullptr) continue;
     event.data.u32 = static_cast<uint32_t>(peer);
-    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wires_.pairs[peer]->fd(), &event) != 0) {
-      return ErrnoStatus("epoll_ctl", errno);
+    for (int i = 0; i < wires_.pairs[peer]->num_sockets(); ++i) {
+      if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wires_.pairs[peer]->fd(i), &event) != 0) {
+        return ErrnoStatus("epoll_ctl", errno);
+      }
     }
   }
   return OkStatus();
 }
 
+void PairCommunicator::ForgetSockets(int peer) {
+  const Pair& pair = *wires_.pairs[peer];
+  for (int i = 0; i < pair.num_sockets(); ++i) {
+    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, pair.fd(i), nullptr);
+  }
+}
+
 std::string PairCommunicator::HostOf(int rank) const { return mesh_.peers[rank].hostname; }
+
+std::vector<LinkStats> PairCommunicator::LinksTo(int rank) const {
+  return rank == rank_ ? std::vector<LinkStats>() : mesh_.pairs[rank]->LinksWritten();
+}
 
 std::string PairCommunicator::TransportTo(int rank) const {
   return rank == rank_ ? "self" : mesh_.pairs[rank]->transport();
@@ -144,13 +158,16 @@ void PairCommunicator::CheckGonePeers() {
 void PairCommunicator::UpdateInterest() {
   for (int peer = 0; peer < size(); ++peer) {
     Pair* pair = wires_.pairs[peer];
-    if (pair == nullptr || gone_[peer] || pair->wants_write() == want_write_[peer]) continue;
-    want_write_[peer] = !want_write_[peer];
-    epoll_event event{};
-    event.events = EPOLLIN;
-    if (want_write_[peer]) event.events |= EPOLLOUT;
-    event.data.u32 = static_cast<uint32_t>(peer);
-    epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, pair->fd(), &event);
+    if (pair == nullptr || gone_[peer]) continue;
+    for (int i = 0; i < pair->num_sockets(); ++i) {
+      const bool wants = pair->wants_write(i);
+      if (wants == want_write_[peer][i]) continue;
+      want_write_[peer][i] = wants;
+      epoll_event event{};
+      event.events = wants ? EPOLLIN | EPOLLOUT : EPOLLIN;
+      event.data.u32 = static_cast<uint32_t>(peer);
+      epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, pair->fd(i), &event);
+    }
   }
 }
 
@@ -225,7 +242,7 @@ void PairCommunicator::Close(const Status& status) {
   const Deadline deadline = DeadlineIn(kCloseMillis / 1000.0);
   for (Pair* pair : wires_.pairs) {
     if (pair == nullptr) continue;
-    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, pair->fd(), nullptr);
+    ForgetSockets(pair->peer());
     pair->Close(MillisLeft(deadline));
   }
   // Only now: until a pair is closed, it may still be sending what a run holds.
@@ -251,7 +268,7 @@ void PairCommunicator::OnControl(int peer, ControlKind kind, std::string payload
 
 void PairCommunicator::OnBye(int peer) {
   gone_[peer] = true;
-  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, wires_.pairs[peer]->fd(), nullptr);
+  ForgetSockets(peer);
   if (!failed_) events_->OnBye(peer);
 }
 

@@ -34,6 +34,7 @@ class PairCommunicator : public Communicator, public PairEvents {
   int size() const override { return static_cast<int>(mesh_.pairs.size()); }
   std::string HostOf(int rank) const override;
   std::string TransportTo(int rank) const override;
+  std::vector<LinkStats> LinksTo(int rank) const override;
   Plan PlanAllReduce(int64_t count, DType dtype) const override;
 
   void set_events(CommunicatorEvents* events) override { events_ = events; }
@@ -57,6 +58,7 @@ class PairCommunicator : public Communicator, public PairEvents {
  private:
   PairCommunicator(int rank, Mesh mesh, const PlanChoice& choice);
   Status OpenPoller();
+  void ForgetSockets(int peer);
   void CheckSockets();
   void UpdateInterest();
   void Note(const epoll_event* events, int n);
@@ -68,9 +70,9 @@ class PairCommunicator : public Communicator, public PairEvents {
   CommunicatorEvents* events_ = nullptr;
   PlanRun::Wires wires_;
   std::vector<std::unique_ptr<PlanRun>> runs_;
-  std::vector<bool> readable_;    // by rank: epoll saw something on the socket
-  std::vector<bool> want_write_;  // by rank: as registered with epoll
-  std::vector<bool> gone_;        // by rank: said goodbye
+  std::vector<bool> readable_;                 // by rank: epoll saw something on the socket
+  std::vector<std::vector<bool>> want_write_;  // by rank and socket: as registered with epoll
+  std::vector<bool> gone_;                     // by rank: said goodbye
   int polls_since_check_ = 0;
   bool all_pull_ = true;    // every peer's memory can be read in place
   bool all_memory_ = true;  // no data travels by socket

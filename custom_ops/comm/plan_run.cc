@@ -155,7 +155,8 @@ void PlanRun::PostSend(LaneState* state, const Step& step) {
   ++wires_->waiting[step.peer];
   state->awaited.push_back(step.peer);
   const int peer = step.peer;
-  wires_->pairs[peer]->Send(TagOf(*state), std::move(pieces),
+  const int rail = collective_->plan.lanes[state->lane].rail;
+  wires_->pairs[peer]->Send(TagOf(*state), rail, std::move(pieces),
                             [this, state, peer] { MessageDone(state, peer); });
 }
 

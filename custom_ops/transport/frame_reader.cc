@@ -52,7 +52,7 @@ Status FrameReader::HeaderDone() {
 Status FrameReader::PayloadDone() {
   in_payload_ = false;
   if (IsData()) return target_->OnDataEnd();
-  return target_->OnFrame(this, header_, std::exchange(payload_, {}));
+  return target_->OnFrame(header_, std::exchange(payload_, {}));
 }
 
 }  // namespace tf_ddl

@@ -12,8 +12,6 @@
 
 namespace tf_ddl {
 
-class FrameReader;
-
 class FrameTarget {
  public:
   virtual ~FrameTarget() = default;
@@ -24,8 +22,7 @@ class FrameTarget {
   virtual void OnDataDirect(size_t n) = 0;  // `n` bytes have bypassed OnDataBytes
   virtual Status OnDataEnd() = 0;
   // Any other frame, whole.
-  virtual Status OnFrame(const FrameReader* from, const FrameHeader& header,
-                         std::vector<uint8_t> payload) = 0;
+  virtual Status OnFrame(const FrameHeader& header, std::vector<uint8_t> payload) = 0;
 };
 
 class FrameReader {

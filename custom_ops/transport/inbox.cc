@@ -9,14 +9,6 @@
 #include "transport/pieces.h"
 
 namespace tf_ddl {
-namespace {
-
-Bytes Allocate(size_t n) {
-  return Bytes(static_cast<uint8_t*>(std::aligned_alloc(64, (n + 64) & ~size_t{63})));
-}
-
-}  // namespace
-
 Inbox::Inbox(int rank, int peer, RemoteReader* reader, InboxEvents* events)
     : rank_(rank), peer_(peer), reader_(reader), events_(events) {}
 
@@ -32,7 +24,7 @@ Status Inbox::Match(Message* message, Sink* sink, std::function<void()> done) {
   return OkStatus();
 }
 
-Status Inbox::MatchPosted(Message* message) {
+Status Inbox::Claim(Message* message) {
   auto posted = posted_.find(message->tag);
   if (posted == posted_.end()) return OkStatus();
   Posted receive = std::move(posted->second);
@@ -54,8 +46,9 @@ Status Inbox::Receive(const Tag& tag, Sink* sink, std::function<void()> done) {
     Ready(std::move(message));
     return OkStatus();
   }
-  if (in_data_ && current_.sink == nullptr && current_.tag == tag) {
-    return Match(&current_, sink, std::move(done));
+  for (Arrival* arrival : arrivals_) {
+    Message* const message = arrival->Unclaimed(tag);
+    if (message != nullptr) return Match(message, sink, std::move(done));
   }
   if (!posted_.emplace(tag, Posted{sink, std::move(done)}).second) {
     return Internal("two receives from rank " + std::to_string(peer_) +
@@ -65,90 +58,23 @@ Status Inbox::Receive(const Tag& tag, Sink* sink, std::function<void()> done) {
   return OkStatus();
 }
 
-Status Inbox::BeginData(const FrameHeader& header) {
-  if (in_data_) return Internal("sent two messages at the same time");
-  in_data_ = true;
-  arrived_ = 0;
-  current_ = Message();
-  current_.tag = header.tag;
-  current_.bytes = header.bytes;
-  DDL_RETURN_IF_ERROR(MatchPosted(&current_));
-  if (current_.sink == nullptr) {
-    current_.copy = Allocate(current_.bytes);
-    if (current_.copy == nullptr) {
-      return Internal("no memory for a message of " + std::to_string(current_.bytes) +
-                      " bytes from rank " + std::to_string(peer_));
-    }
-  }
-  return OkStatus();
+void Inbox::Remove(Arrival* arrival) {
+  arrivals_.erase(std::find(arrivals_.begin(), arrivals_.end(), arrival));
 }
 
-void Inbox::Deliver(Message* message, const uint8_t* data, size_t n) {
-  while (n > 0) {
-    size_t part = std::min(n, kPieceBytes);
-    windows_.clear();
-    message->sink->Windows(message->delivered, part, &windows_);
-    if (windows_.empty()) {
-      message->sink->Consume(message->delivered, data, part);
-    } else {
-      part = KeepFront(&windows_, part, windows_.size());
-      const uint8_t* from = data;
-      for (const iovec& window : windows_) {
-        std::memcpy(window.iov_base, from, window.iov_len);
-        from += window.iov_len;
-      }
-    }
-    message->delivered += part;
-    data += part;
-    n -= part;
-  }
+Status Inbox::NoMemory(size_t bytes) const {
+  return Internal("no memory for a message of " + std::to_string(bytes) + " bytes from rank " +
+                  std::to_string(peer_));
 }
 
-// Bytes that arrived before the Receive lie in the copy; the sink gets them first.
-void Inbox::CatchUp() {
-  if (current_.sink != nullptr && current_.delivered < arrived_) {
-    Deliver(&current_, current_.copy.get() + current_.delivered, arrived_ - current_.delivered);
-  }
-}
-
-Status Inbox::Data(size_t offset, const uint8_t* data, size_t n) {
-  if (current_.sink == nullptr) {
-    std::memcpy(current_.copy.get() + offset, data, n);
-  } else {
-    CatchUp();
-    Deliver(&current_, data, n);
-  }
-  arrived_ = offset + n;
-  return OkStatus();
-}
-
-void Inbox::DirectWindows(size_t offset, size_t n, std::vector<iovec>* out) {
-  out->clear();
-  if (current_.sink == nullptr) {
-    out->push_back({current_.copy.get() + offset, n});
-    return;
-  }
-  CatchUp();
-  current_.sink->Windows(offset, n, out);
-}
-
-void Inbox::DirectDone(size_t n) {
-  arrived_ += n;
-  if (current_.sink != nullptr) current_.delivered += n;
-}
-
-Status Inbox::EndData() {
-  in_data_ = false;
-  if (current_.sink == nullptr) {
-    const Tag tag = current_.tag;
-    if (!unexpected_.emplace(tag, std::move(current_)).second) {
-      return Internal("sent two messages under one tag");
-    }
+Status Inbox::Arrived(Message message) {
+  if (message.sink != nullptr) {
+    Finish(std::move(message));
     return OkStatus();
   }
-  CatchUp();
-  Finish(std::move(current_));
-  return OkStatus();
+  const Tag tag = message.tag;
+  if (unexpected_.emplace(tag, std::move(message)).second) return OkStatus();
+  return Internal("sent two messages under one tag");
 }
 
 Status Inbox::Offer(const FrameHeader& header, const std::vector<uint8_t>& payload) {
@@ -168,13 +94,12 @@ Status Inbox::Offer(const FrameHeader& header, const std::vector<uint8_t>& paylo
     total += piece.bytes;
   }
   if (total != header.bytes) return Internal("sent an offer that does not add up");
-  DDL_RETURN_IF_ERROR(MatchPosted(&message));
+  DDL_RETURN_IF_ERROR(Claim(&message));
   if (message.sink != nullptr) {
     Ready(std::move(message));
-  } else if (const Tag tag = message.tag; !unexpected_.emplace(tag, std::move(message)).second) {
-    return Internal("sent two messages under one tag");
+    return OkStatus();
   }
-  return OkStatus();
+  return Arrived(std::move(message));
 }
 
 Status Inbox::Pull(Message* message, size_t* moved) {
@@ -196,7 +121,7 @@ Status Inbox::Pull(Message* message, size_t* moved) {
   if (direct) {
     n = KeepFront(&windows_, n, RemoteReader::kMaxPieces);
   } else {
-    if (scratch_ == nullptr) scratch_ = Allocate(kPieceBytes);
+    if (scratch_ == nullptr) scratch_ = AllocateBytes(kPieceBytes);
     windows_.push_back({scratch_.get(), n});
   }
   KeepFront(&remote_, n, remote_.size());
@@ -229,7 +154,7 @@ Status Inbox::Work(size_t budget, size_t* moved) {
       DDL_RETURN_IF_ERROR(Pull(&message, &done));
     } else {
       const size_t n = std::min(kPieceBytes, message.bytes - message.delivered);
-      Deliver(&message, message.copy.get() + message.delivered, n);
+      message.Deliver(message.copy.get() + message.delivered, n, &windows_);
       done += n;
     }
     if (message.delivered == message.bytes) {
@@ -252,8 +177,7 @@ void Inbox::Clear() {
   posted_.clear();
   unexpected_.clear();
   ready_.clear();
-  in_data_ = false;
-  current_ = Message();
+  for (Arrival* arrival : arrivals_) arrival->Clear();
 }
 
 }  // namespace tf_ddl

@@ -1,14 +1,13 @@
 // Brings arriving messages and posted Receives together, and moves the bytes into the sinks.
 //
-// A message comes either as a data frame, whose bytes pass by in the stream and go straight to the
-// sink (or, before its Receive is posted, into a copy), or as an offer, which is read from the
-// peer's memory once its Receive is there.
+// A message comes either as a data frame, whose bytes pass by in a stream and go straight to the
+// sink (or, before its Receive is posted, into a copy; see Arrival), or as an offer, which is read
+// from the peer's memory once its Receive is there.
 #ifndef TF_DDL_TRANSPORT_INBOX_H_
 #define TF_DDL_TRANSPORT_INBOX_H_
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,15 +15,12 @@
 #include <vector>
 
 #include "base/status.h"
+#include "transport/arrival.h"
 #include "transport/frame.h"
+#include "transport/message.h"
 #include "transport/remote_reader.h"
 
 namespace tf_ddl {
-
-struct FreeDeleter {
-  void operator()(void* memory) const { std::free(memory); }
-};
-using Bytes = std::unique_ptr<uint8_t, FreeDeleter>;
 
 class InboxEvents {
  public:
@@ -41,14 +37,13 @@ class Inbox {
 
   Status Receive(const Tag& tag, Sink* sink, std::function<void()> done);
 
-  // The stream: one data frame at a time.
-  Status BeginData(const FrameHeader& header);
-  Status Data(size_t offset, const uint8_t* data, size_t n);
-  Status EndData();
-  // Where bytes [offset, offset + n) of the current data frame may be written directly; empty if
-  // they must go through Data.
-  void DirectWindows(size_t offset, size_t n, std::vector<iovec>* out);
-  void DirectDone(size_t n);
+  // For the streams' arrivals. Claim joins a message that begins with its Receive, if that is
+  // there; Arrived takes one that is whole.
+  void Add(Arrival* arrival) { arrivals_.push_back(arrival); }
+  void Remove(Arrival* arrival);
+  Status Claim(Message* message);
+  Status Arrived(Message message);
+  Status NoMemory(size_t bytes) const;
 
   Status Offer(const FrameHeader& header, const std::vector<uint8_t>& payload);
 
@@ -62,19 +57,6 @@ class Inbox {
   void Clear();
 
  private:
-  struct Message {
-    Tag tag;
-    size_t bytes = 0;
-    Sink* sink = nullptr;
-    std::function<void()> done;
-    size_t delivered = 0;
-    Bytes copy;  // of a data frame that came before its Receive
-    bool offered = false;
-    uint64_t id = 0;
-    std::vector<OfferedPiece> pieces;
-    size_t piece = 0;  // of an offer, where the next byte to read is
-    size_t piece_offset = 0;
-  };
   struct Posted {
     Sink* sink;
     std::function<void()> done;
@@ -83,10 +65,6 @@ class Inbox {
   void Ready(Message message);
   // Joins a message and a Receive: an error if their sizes differ.
   Status Match(Message* message, Sink* sink, std::function<void()> done);
-  // Takes the Receive posted for the message, if there is one.
-  Status MatchPosted(Message* message);
-  void Deliver(Message* message, const uint8_t* data, size_t n);
-  void CatchUp();
   Status Pull(Message* message, size_t* n);
   void Finish(Message message);
 
@@ -97,9 +75,7 @@ class Inbox {
   std::unordered_map<Tag, Posted, TagHash> posted_;
   std::unordered_map<Tag, Message, TagHash> unexpected_;
   std::multimap<uint64_t, Message> ready_;  // by priority; equals in order of arrival
-  bool in_data_ = false;
-  Message current_;     // the data frame that is arriving
-  size_t arrived_ = 0;  // bytes of it
+  std::vector<Arrival*> arrivals_;          // what is arriving on each stream
   std::vector<iovec> windows_;
   std::vector<iovec> remote_;
   Bytes scratch_;  // kPieceBytes, made when first needed

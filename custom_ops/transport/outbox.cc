@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/pieces.h"
+
 namespace tf_ddl {
 namespace {
 
@@ -44,9 +46,11 @@ void Outbox::Add(Outgoing frame) {
   last.pieces.insert(last.pieces.begin(), PieceAt(&last.header, sizeof last.header));
   const size_t padding = Padded(payload) - payload;
   if (padding > 0) last.pieces.push_back(PieceAt(kZeros, padding));
+  bytes_ += sizeof last.header + payload + padding;
 }
 
 void Outbox::Advance(size_t n, Callbacks* done) {
+  bytes_ -= n;
   while (n > 0) {
     Outgoing& frame = frames_.front();
     const size_t left = frame.pieces[piece_].iov_len - offset_;
@@ -113,7 +117,11 @@ void Outbox::DropUnstartedData() {
   std::deque<Outgoing> kept;
   for (size_t i = 0; i < frames_.size(); ++i) {
     const bool control = static_cast<FrameType>(frames_[i].header.type) == FrameType::kControl;
-    if ((i == 0 && started) || control) kept.push_back(std::move(frames_[i]));
+    if ((i == 0 && started) || control) {
+      kept.push_back(std::move(frames_[i]));
+    } else {
+      bytes_ -= TotalBytes(frames_[i].pieces);
+    }
   }
   for (Outgoing& frame : kept) frame.pieces[0].iov_base = &frame.header;
   frames_.swap(kept);
@@ -123,6 +131,7 @@ void Outbox::Clear() {
   frames_.clear();
   piece_ = 0;
   offset_ = 0;
+  bytes_ = 0;
 }
 
 }  // namespace tf_ddl

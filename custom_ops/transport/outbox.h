@@ -26,6 +26,7 @@ class Outbox {
   void PushOwned(const FrameHeader& header, std::vector<uint8_t> payload);
 
   bool empty() const { return frames_.empty(); }
+  size_t bytes() const { return bytes_; }  // not written yet
 
   // Copies what fits, at most about `budget` bytes, and publishes it as it goes. Returns bytes.
   size_t WriteTo(RingWriter* ring, size_t budget, Callbacks* done);
@@ -50,6 +51,7 @@ class Outbox {
   std::deque<Outgoing> frames_;
   size_t piece_ = 0;   // in the first frame, where the next byte to write is
   size_t offset_ = 0;  // in that piece
+  size_t bytes_ = 0;
 };
 
 }  // namespace tf_ddl

@@ -6,7 +6,8 @@
 //   * pulling: where the receiver can read the sender's memory (cross-memory attach between
 //              processes, memcpy between threads), a large message is only offered (its addresses
 //              travel) and the receiver reads it from where it lies: one copy instead of two;
-//   * control: always the socket, which is also how the death of a peer is noticed.
+//   * control: always the primary socket, which is also how the death of a peer is noticed. The
+//     end of any other socket without a goodbye is the loss of the peer too.
 //
 // Threading: a Pair belongs to one thread, its communicator's progress thread. Nothing blocks;
 // callbacks run on that thread, from inside Poll, Send or Receive.
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "transport/link_stats.h"
 
 namespace tf_ddl {
 
@@ -91,12 +93,16 @@ class Pair {
   virtual const char* transport() const = 0;
   virtual bool same_host() const = 0;
   virtual bool can_pull() const = 0;
+  // How many rails messages can choose from. 1 where they travel through shared memory.
+  virtual int rails() const = 0;
 
   virtual void set_events(PairEvents* events) = 0;
 
-  // Sends the bytes of `pieces` in order as one message. The memory must stay as it is until
-  // `done` runs (the receiver may read it in place). `done` never runs after a failure.
-  virtual void Send(const Tag& tag, std::vector<iovec> pieces, std::function<void()> done) = 0;
+  // Sends the bytes of `pieces` in order as one message, over a socket of `rail` (no matter where
+  // there is but one; the receiver need not know). The memory must stay as it is until `done` runs
+  // (the receiver may read it in place). `done` never runs after a failure.
+  virtual void Send(const Tag& tag, int rail, std::vector<iovec> pieces,
+                    std::function<void()> done) = 0;
 
   // Receives the message `tag` into `sink`; `sink` must live until `done` has run or the Pair is
   // destroyed. A message that arrives before its Receive is kept (a copy, or its addresses).
@@ -106,13 +112,19 @@ class Pair {
   virtual void SendControl(ControlKind kind, const std::string& payload) = 0;
 
   // Moves what can be moved without waiting. Returns true if anything moved. Bounded work per
-  // call, so that one busy pair does not starve the others. `check_socket` is false when the
-  // caller knows (epoll) that the socket of a shared-memory pair has nothing to read.
-  virtual bool Poll(bool check_socket) = 0;
+  // call, so that one busy pair does not starve the others. `check_sockets` is false when the
+  // caller knows (epoll) that no socket of the pair has anything to read.
+  virtual bool Poll(bool check_sockets) = 0;
 
-  // For the communicator's epoll set.
-  virtual int fd() const = 0;
-  virtual bool wants_write() const = 0;  // bytes are queued that the socket did not take
+  // For the communicator's epoll set: the pair's sockets, by number; 0 is the primary.
+  virtual int num_sockets() const = 0;             // does not change
+  virtual int fd(int socket) const = 0;            // -1 once it is closed
+  virtual bool wants_write(int socket) const = 0;  // bytes are queued that it did not take
+
+  // The sockets that carry data, as the kernel sees them now. Cheap: a system call each.
+  virtual std::vector<LinkStats> Links() const = 0;
+  // The same sockets with no more than bytes_written filled in. Any thread.
+  virtual std::vector<LinkStats> LinksWritten() const = 0;
 
   // Called before the progress thread sleeps: from now on the peer rings the socket after it
   // writes into shared memory. Returns false if something is already waiting to be read, in which

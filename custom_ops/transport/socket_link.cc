@@ -16,8 +16,8 @@ bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 }  // namespace
 
-SocketLink::SocketLink(Fd socket, size_t buffer_bytes, FrameReader* frames, Inbox* inbox)
-    : socket_(std::move(socket)), guard_(socket_.get()), reader_(buffer_bytes, frames, inbox) {}
+SocketLink::SocketLink(Fd socket, size_t buffer_bytes, FrameReader* frames, Arrival* arrival)
+    : socket_(std::move(socket)), guard_(socket_.get()), reader_(buffer_bytes, frames, arrival) {}
 
 Status SocketLink::Read(size_t budget, size_t* moved) {
   size_t n = 0;
@@ -52,6 +52,7 @@ size_t SocketLink::Write(size_t budget, Outbox::Callbacks* done, Status* broken)
       out_.Clear();
     }
   }
+  bytes_written_.store(bytes_written() + moved, std::memory_order_relaxed);
   return moved;
 }
 

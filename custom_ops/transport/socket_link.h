@@ -1,8 +1,10 @@
-// A pair's socket: frames out, frames in, and its end.
+// One socket of a pair: frames out, frames in, and its end.
 #ifndef TF_DDL_TRANSPORT_SOCKET_LINK_H_
 #define TF_DDL_TRANSPORT_SOCKET_LINK_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "base/fd.h"
@@ -15,7 +17,7 @@ namespace tf_ddl {
 
 class SocketLink {
  public:
-  SocketLink(Fd socket, size_t buffer_bytes, FrameReader* frames, Inbox* inbox);
+  SocketLink(Fd socket, size_t buffer_bytes, FrameReader* frames, Arrival* arrival);
 
   int fd() const { return socket_.get(); }  // -1 once ended or closed
   bool open() const { return socket_.valid(); }
@@ -38,11 +40,15 @@ class SocketLink {
   bool confirmed() const;
   void Close();
 
+  // Payload and headers that the socket took so far. Any thread.
+  uint64_t bytes_written() const { return bytes_written_.load(std::memory_order_relaxed); }
+
  private:
   Fd socket_;
   ForkGuard guard_;
   SocketReader reader_;
   Outbox out_;
+  std::atomic<uint64_t> bytes_written_{0};
   bool ended_ = false;
   std::string end_reason_;
 };

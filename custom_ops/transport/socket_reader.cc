@@ -13,9 +13,9 @@ constexpr size_t kMaxPieces = 512;
 
 }  // namespace
 
-SocketReader::SocketReader(size_t buffer_bytes, FrameReader* frames, Inbox* inbox)
+SocketReader::SocketReader(size_t buffer_bytes, FrameReader* frames, Arrival* arrival)
     : frames_(frames),
-      inbox_(inbox),
+      arrival_(arrival),
       capacity_(buffer_bytes),
       buffer_(static_cast<uint8_t*>(std::aligned_alloc(64, buffer_bytes))) {}
 
@@ -23,7 +23,7 @@ size_t SocketReader::FindDirect() {
   windows_.clear();
   const size_t most = std::min(frames_->direct_bytes(), kPieceBytes);
   if (most <= rest_size_) return 0;
-  inbox_->DirectWindows(frames_->direct_offset(), most, &windows_);
+  arrival_->DirectWindows(frames_->direct_offset(), most, &windows_);
   const size_t direct = Aligned(KeepFront(&windows_, most, kMaxPieces));
   return KeepFront(&windows_, direct, kMaxPieces) > rest_size_ ? direct : 0;
 }

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/status.h"
+#include "transport/arrival.h"
 #include "transport/frame_reader.h"
-#include "transport/inbox.h"
 
 namespace tf_ddl {
 
@@ -19,7 +19,7 @@ class SocketReader {
  public:
   enum class Result { kMoved, kEmpty, kEnd, kError };
 
-  SocketReader(size_t buffer_bytes, FrameReader* frames, Inbox* inbox);
+  SocketReader(size_t buffer_bytes, FrameReader* frames, Arrival* arrival);
 
   // One read; adds the bytes to `moved`. kEnd: the peer has closed. kError: `error` is the errno.
   // A Status that is not ok: what was read is no frame, or the message does not fit.
@@ -32,7 +32,7 @@ class SocketReader {
   Status TakeBuffered(size_t n);
 
   FrameReader* const frames_;
-  Inbox* const inbox_;
+  Arrival* const arrival_;
   const size_t capacity_;
   const Bytes buffer_;
   // The stream is handed on in multiples of 16 bytes; what is over waits here.

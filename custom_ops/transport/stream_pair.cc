@@ -1,6 +1,5 @@
 #include "transport/stream_pair.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,19 +9,16 @@
 #include <utility>
 
 #include "base/time.h"
-#include "transport/frame_reader.h"
 #include "transport/inbox.h"
 #include "transport/outbox.h"
 #include "transport/pieces.h"
 #include "transport/ring_link.h"
-#include "transport/socket_link.h"
+#include "transport/socket_set.h"
+#include "transport/stream.h"
 
 namespace tf_ddl {
 namespace {
 
-// A socket that carries only control and wake frames needs little.
-constexpr size_t kControlBuffer = 4 << 10;
-constexpr size_t kDataBuffer = 256 << 10;
 // An offer with more pieces than one per this many bytes costs more than the copy it saves.
 constexpr size_t kMinBytesPerPiece = 128;
 // How long the cause of a loss (an abort, the end of the socket) may come after its first sign.
@@ -40,15 +36,14 @@ Status ParseAbort(const std::vector<uint8_t>& payload) {
   return Status(static_cast<Code>(code), text.substr(end + 1));
 }
 
-class StreamPair : public Pair, private FrameTarget, private InboxEvents {
+class StreamPair : public Pair, private InboxEvents {
  public:
   explicit StreamPair(PairParts parts)
       : parts_(std::move(parts)),
         inbox_(parts_.rank, parts_.peer, parts_.reader.get(), this),
-        ring_frames_(this),
-        socket_frames_(this),
-        socket_(std::move(parts_.socket), parts_.segment != nullptr ? kControlBuffer : kDataBuffer,
-                &socket_frames_, &inbox_) {
+        ring_stream_(&inbox_, Handler()),
+        sockets_(std::move(parts_.socket), parts_.segment == nullptr, parts_.rails,
+                 std::move(parts_.data), &inbox_, Handler()) {
     if (parts_.segment != nullptr) {
       ring_ = std::make_unique<RingLink>(parts_.segment, parts_.side, [this] { WakePeer(); });
     }
@@ -59,44 +54,46 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   const char* transport() const override { return parts_.transport.c_str(); }
   bool same_host() const override { return parts_.same_host; }
   bool can_pull() const override { return parts_.reader != nullptr; }
+  int rails() const override { return sockets_.rails(); }
   void set_events(PairEvents* events) override { events_ = events; }
 
-  void Send(const Tag& tag, std::vector<iovec> pieces, std::function<void()> done) override;
+  void Send(const Tag& tag, int rail, std::vector<iovec> pieces,
+            std::function<void()> done) override;
   void Receive(const Tag& tag, Sink* sink, std::function<void()> done) override;
   void SendControl(ControlKind kind, const std::string& payload) override;
-  bool Poll(bool check_socket) override;
-  int fd() const override { return socket_.fd(); }
-  bool wants_write() const override { return socket_.open() && !socket_.out().empty(); }
+  bool Poll(bool check_sockets) override;
+  int num_sockets() const override { return sockets_.size(); }
+  int fd(int socket) const override { return sockets_.link(socket).fd(); }
+  bool wants_write(int socket) const override { return sockets_.wants_write(socket); }
+  std::vector<LinkStats> Links() const override { return sockets_.Stats(); }
+  std::vector<LinkStats> LinksWritten() const override { return sockets_.Written(); }
   bool PrepareSleep() override;
   void CancelSleep() override;
   void Close(int millis) override;
 
  private:
-  Outbox& data_out() { return ring_ != nullptr ? ring_->out() : socket_.out(); }
+  Outbox& data_out(int rail) { return ring_ != nullptr ? ring_->out() : sockets_.data_out(rail); }
   bool working() const { return !closed_ && !aborted_ && failure_.ok(); }
   bool looking_for_cause() const {
-    return !suspicion_.ok() && failure_.ok() && !socket_.ended() && !bye_told_;
+    return !suspicion_.ok() && failure_.ok() && !sockets_.primary().ended() && !bye_told_;
   }
 
-  Status OnDataBegin(const FrameHeader& header) override { return inbox_.BeginData(header); }
-  Status OnDataBytes(size_t offset, const uint8_t* data, size_t n) override {
-    return inbox_.Data(offset, data, n);
+  Stream::Handler Handler() {
+    return [this](Stream* from, const FrameHeader& header, std::vector<uint8_t> payload) {
+      return OnFrame(from, header, std::move(payload));
+    };
   }
-  void OnDataDirect(size_t n) override { inbox_.DirectDone(n); }
-  Status OnDataEnd() override { return inbox_.EndData(); }
-  Status OnFrame(const FrameReader* from, const FrameHeader& header,
-                 std::vector<uint8_t> payload) override;
-  Status OnControlFrame(const FrameReader* from, const FrameHeader& header,
-                        std::vector<uint8_t> payload);
+  Status OnFrame(Stream* from, const FrameHeader& header, std::vector<uint8_t> payload);
+  Status OnControlFrame(Stream* from, const FrameHeader& header, std::vector<uint8_t> payload);
   void OnReceived(std::function<void()> done) override { callbacks_.push_back(std::move(done)); }
   void OnOfferRead(const Tag& tag, uint64_t id) override;
 
   bool RunCallbacks();
   bool ReadRing();
-  bool ReadSocket();
+  bool ReadSockets();
   bool Work();
   bool Flush();
-  bool FlushSocket();
+  bool FlushSockets();
   void WakePeer();
   void Settle();
 
@@ -111,10 +108,9 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   const pid_t owner_ = getpid();
   PairEvents* events_ = nullptr;
   Inbox inbox_;
-  FrameReader ring_frames_;
-  FrameReader socket_frames_;
-  SocketLink socket_;
-  std::unique_ptr<RingLink> ring_;  // null: everything goes through the socket
+  Stream ring_stream_;
+  SocketSet sockets_;
+  std::unique_ptr<RingLink> ring_;  // null: everything goes through sockets
   uint64_t next_offer_ = 1;
   std::unordered_map<uint64_t, std::function<void()>> offers_;  // read by the peer, some day
   Outbox::Callbacks callbacks_;  // run by Poll, after its reading and writing
@@ -122,17 +118,21 @@ class StreamPair : public Pair, private FrameTarget, private InboxEvents {
   bool closed_ = false;
   bool aborted_ = false;  // by this side
   Status failure_;
-  bool bye_on_ring_ = false;
-  bool bye_on_socket_ = false;
   bool bye_told_ = false;
-  // After a first sign its cause is looked for in the socket until the deadline.
+  // After a first sign its cause is looked for in the primary socket until the deadline.
   Status suspicion_;
   bool pull_failed_ = false;
   Deadline suspicion_deadline_;
 };
 
-void StreamPair::Send(const Tag& tag, std::vector<iovec> pieces, std::function<void()> done) {
+void StreamPair::Send(const Tag& tag, int rail, std::vector<iovec> pieces,
+                      std::function<void()> done) {
   if (!working()) return;
+  if (rails() == 1) rail = 0;
+  if (rail < 0 || rail >= rails()) {
+    return Fail(Internal("a message to " + parts_.peer_name + " was to travel on rail " +
+                         std::to_string(rail) + " of " + std::to_string(rails())));
+  }
   pieces.erase(std::remove_if(pieces.begin(), pieces.end(),
                               [](const iovec& piece) { return piece.iov_len == 0; }),
                pieces.end());
@@ -153,10 +153,10 @@ void StreamPair::Send(const Tag& tag, std::vector<iovec> pieces, std::function<v
       std::memcpy(payload.data() + i * sizeof piece, &piece, sizeof piece);
     }
     offers_.emplace(header.id, std::move(done));
-    data_out().PushOwned(header, std::move(payload));
+    data_out(rail).PushOwned(header, std::move(payload));
   } else {
     header.type = static_cast<uint16_t>(FrameType::kData);
-    data_out().Push(header, std::move(pieces), std::move(done));
+    data_out(rail).Push(header, std::move(pieces), std::move(done));
   }
   Flush();
 }
@@ -168,26 +168,27 @@ void StreamPair::Receive(const Tag& tag, Sink* sink, std::function<void()> done)
 }
 
 void StreamPair::SendControl(ControlKind kind, const std::string& payload) {
-  if (closed_ || !socket_.open()) return;
+  if (closed_ || !sockets_.primary().open()) return;
   if (kind == ControlKind::kAbort) {  // the last thing that this side has to say
     aborted_ = true;
     if (ring_ != nullptr) ring_->out().Clear();
-    socket_.out().DropUnstartedData();
+    sockets_.DropData();
   }
   FrameHeader header;
   header.type = static_cast<uint16_t>(FrameType::kControl);
   header.control = static_cast<uint32_t>(kind);
   header.bytes = payload.size();
-  // A goodbye stands behind everything else on both ways.
-  if (kind == ControlKind::kBye && ring_ != nullptr) {
-    ring_->out().PushOwned(header, {payload.begin(), payload.end()});
+  if (kind == ControlKind::kBye) {  // stands behind everything else, on every way
+    header.bytes = 0;
+    if (ring_ != nullptr) ring_->out().PushOwned(header, {});
+    sockets_.PushBye(header);
+  } else {
+    sockets_.control_out().PushOwned(header, {payload.begin(), payload.end()});
   }
-  socket_.out().PushOwned(header, {payload.begin(), payload.end()});
   Flush();
 }
 
-Status StreamPair::OnFrame(const FrameReader* from, const FrameHeader& header,
-                           std::vector<uint8_t> payload) {
+Status StreamPair::OnFrame(Stream* from, const FrameHeader& header, std::vector<uint8_t> payload) {
   switch (static_cast<FrameType>(header.type)) {
     case FrameType::kOffer:
       return inbox_.Offer(header, payload);
@@ -207,14 +208,14 @@ Status StreamPair::OnFrame(const FrameReader* from, const FrameHeader& header,
   return OkStatus();
 }
 
-Status StreamPair::OnControlFrame(const FrameReader* from, const FrameHeader& header,
+Status StreamPair::OnControlFrame(Stream* from, const FrameHeader& header,
                                   std::vector<uint8_t> payload) {
   const auto kind = static_cast<ControlKind>(header.control);
   if (kind == ControlKind::kAbort) {
     Fail(ParseAbort(payload));
     return failure_;  // what follows is of no interest
   } else if (kind == ControlKind::kBye) {
-    (from == &ring_frames_ ? bye_on_ring_ : bye_on_socket_) = true;
+    from->bye = true;
   } else {
     callbacks_.push_back([this, kind, text = std::string(payload.begin(), payload.end())] {
       if (events_ != nullptr) events_->OnControl(parts_.peer, kind, text);
@@ -228,21 +229,21 @@ void StreamPair::OnOfferRead(const Tag& tag, uint64_t id) {
   header.type = static_cast<uint16_t>(FrameType::kAck);
   header.tag = tag;
   header.id = id;
-  if (working()) data_out().PushOwned(header, {});
+  if (working()) data_out(0).PushOwned(header, {});
 }
 
-bool StreamPair::Poll(bool check_socket) {
+bool StreamPair::Poll(bool check_sockets) {
   if (closed_) return false;
   bool moved = RunCallbacks();
   if (closed_) return moved;
   if (!failure_.ok()) {
-    if (check_socket) socket_.Discard(kPollBytes);
-    FlushSocket();
+    if (check_sockets) sockets_.Discard(kPollBytes);
+    FlushSockets();
     return RunCallbacks() || moved;
   }
   moved |= ReadRing();
   if (failure_.ok() && !pull_failed_) moved |= Work();
-  if (failure_.ok() && (check_socket || looking_for_cause())) moved |= ReadSocket();
+  if (failure_.ok() && (check_sockets || looking_for_cause())) moved |= ReadSockets();
   if (failure_.ok()) moved |= Flush();
   if (failure_.ok()) Settle();
   return RunCallbacks() || moved;
@@ -262,15 +263,19 @@ bool StreamPair::RunCallbacks() {
 bool StreamPair::ReadRing() {
   if (ring_ == nullptr) return false;
   size_t moved = 0;
-  const Status status = ring_->Read(kPollBytes, &ring_frames_, &moved);
+  const Status status = ring_->Read(kPollBytes, ring_stream_.frames(), &moved);
   if (!status.ok()) Broken(status);
   return moved > 0;
 }
 
-bool StreamPair::ReadSocket() {
+bool StreamPair::ReadSockets() {
   size_t moved = 0;
-  const Status status = socket_.Read(kPollBytes, &moved);
-  if (!status.ok()) Broken(status);
+  const Status status = sockets_.Read(kPollBytes, &moved);
+  if (!status.ok()) {
+    Broken(status);
+  } else if (Status lost = sockets_.LostData(); !lost.ok()) {
+    Suspect(std::move(lost));
+  }
   return moved > 0;
 }
 
@@ -288,12 +293,12 @@ bool StreamPair::Work() {
 
 bool StreamPair::Flush() {
   const bool wrote = ring_ != nullptr && ring_->Write(kPollBytes, &callbacks_) > 0;
-  return FlushSocket() || wrote;
+  return FlushSockets() || wrote;
 }
 
-bool StreamPair::FlushSocket() {
+bool StreamPair::FlushSockets() {
   Status broken;
-  const bool wrote = socket_.Write(kPollBytes, &callbacks_, &broken) > 0;
+  const bool wrote = sockets_.Write(kPollBytes, &callbacks_, &broken) > 0;
   if (!broken.ok()) Suspect(std::move(broken));
   return wrote;
 }
@@ -307,28 +312,29 @@ void StreamPair::Suspect(Status status) {
 void StreamPair::WakePeer() {
   FrameHeader header;
   header.type = static_cast<uint16_t>(FrameType::kWake);
-  socket_.out().PushOwned(header, {});
-  FlushSocket();
+  sockets_.control_out().PushOwned(header, {});
+  FlushSockets();
 }
 
 // Decides what an ended stream means, once everything that was sent before has been read.
 void StreamPair::Settle() {
+  const bool ended = sockets_.primary().ended();
   const bool drained = !inbox_.has_work() && (ring_ == nullptr || !ring_->readable());
-  const bool bye = bye_on_socket_ && (ring_ == nullptr || bye_on_ring_ || socket_.ended());
-  if (pull_failed_ && bye_on_socket_) {
+  const bool bye = sockets_.all_bye() && (ring_ == nullptr || ring_stream_.bye || ended);
+  if (pull_failed_ && sockets_.bye()) {
     Fail(Unavailable(parts_.peer_name + " left while rank " + std::to_string(parts_.rank) +
                      " still needed its data"));
-  } else if (pull_failed_ && socket_.ended()) {
-    Fail(Lost(socket_.end_reason()));
-  } else if (looking_for_cause() && !bye_on_socket_ && Clock::now() >= suspicion_deadline_) {
+  } else if (pull_failed_ && ended) {
+    Fail(Lost(sockets_.primary().end_reason()));
+  } else if (looking_for_cause() && !sockets_.bye() && Clock::now() >= suspicion_deadline_) {
     Fail(Lost(suspicion_.message()));
   } else if (drained && bye && !bye_told_) {
     bye_told_ = true;
     callbacks_.push_back([this] {
       if (events_ != nullptr) events_->OnBye(parts_.peer);
     });
-  } else if (drained && !bye && socket_.ended()) {
-    Fail(Lost(socket_.end_reason()));
+  } else if (drained && ended && !sockets_.bye()) {
+    Fail(Lost(sockets_.primary().end_reason()));
   }
 }
 
@@ -367,25 +373,19 @@ void StreamPair::CancelSleep() {
 void StreamPair::Close(int millis) {
   if (closed_) return;
   closed_ = true;
-  if (getpid() != owner_) return socket_.Close();  // a forked child's copy: the pair is not its own
+  if (getpid() != owner_)
+    return sockets_.Close();  // a forked child's copy: the pair is not its own
   if (parts_.reader != nullptr) parts_.reader->Withdraw();
   inbox_.Clear();
   offers_.clear();
   callbacks_.clear();
-  const Deadline deadline = DeadlineIn(millis / 1000.0);
-  while (socket_.open()) {
-    Flush();
-    // On one host what is written is there.
-    const bool pushed =
-        socket_.out().empty() && data_out().empty() && (parts_.same_host || socket_.confirmed());
-    if (pushed || Clock::now() >= deadline) break;
-    pollfd waiting = {fd(), static_cast<short>(wants_write() ? POLLIN | POLLOUT : POLLIN), 0};
-    poll(&waiting, 1, std::min(MillisLeft(deadline), 1));
-    socket_.Discard(kPollBytes);
-  }
-  socket_.Discard(kPollBytes);
+  sockets_.Drain(/*confirm=*/!parts_.same_host, DeadlineIn(millis / 1000.0), [this] {
+    if (ring_ == nullptr) return true;
+    ring_->Write(kPollBytes, &callbacks_);
+    return ring_->out().empty();
+  });
   callbacks_.clear();
-  socket_.Close();
+  sockets_.Close();
 }
 
 }  // namespace

@@ -76,13 +76,13 @@ TEST_P(DeathTest, MessagesBetweenProcesses) {
     int done = 0;
     node->to(0).Receive({1, 0, 0}, &in, [&] { ++done; });
     node->Run([&] { return done == 1; });
-    node->to(0).Send({1, 1, 0}, Cut(in.data.data(), n, {12345}), [&] { ++done; });
+    node->to(0).Send({1, 1, 0}, 0, Cut(in.data.data(), n, {12345}), [&] { ++done; });
     node->Run([&] { return done == 2 && !node->byes.empty(); });
   });
   std::vector<uint8_t> message = Pattern(n, 1);
   AddSink back(n);
   int done = 0;
-  node_->to(1).Send({1, 0, 0}, Cut(message.data(), n, {77777}), [&] { ++done; });
+  node_->to(1).Send({1, 0, 0}, 0, Cut(message.data(), n, {77777}), [&] { ++done; });
   node_->to(1).Receive({1, 1, 0}, &back, [&] { ++done; });
   EXPECT_TRUE(node_->Run([&] { return done == 2; }));
   EXPECT_TRUE(back.data == message);
@@ -106,12 +106,12 @@ TEST_P(DeathTest, KilledInTheMiddleOfMessages) {
     std::vector<uint8_t> out = Pattern(n, 1);
     for (uint64_t i = 0;; ++i) {
       bool sent = false;
-      node->to(0).Send({1, i, 0}, {{out.data(), n}}, [&] { sent = true; });
+      node->to(0).Send({1, i, 0}, 0, {{out.data(), n}}, [&] { sent = true; });
       if (!node->Run([&] { return sent; }, 30)) return;
     }
   });
   std::vector<uint8_t> out(n);
-  node_->to(1).Send({9, 0, 0}, {{out.data(), n}}, [] {});
+  node_->to(1).Send({9, 0, 0}, 0, {{out.data(), n}}, [] {});
   CopySink in(n);
   uint64_t received = 0;
   std::function<void()> next = [&] {
@@ -161,7 +161,7 @@ TEST_P(DeathTest, AForkedHelperThatEndsIsNoLoss) {
   waitpid(helper, nullptr, 0);
   const size_t n = 1 << 20;
   std::vector<uint8_t> message(n);
-  node_->to(1).Send({1, 1, 1}, {{message.data(), n}}, [] {});
+  node_->to(1).Send({1, 1, 1}, 0, {{message.data(), n}}, [] {});
   node_->Run([] { return false; }, 0.1);
   EXPECT_TRUE(node_->failures.empty());
   node_->to(1).SendControl(ControlKind::kBye, "");
@@ -192,7 +192,7 @@ TEST_P(DeathTest, AStoppedPeerIsNotADeadOne) {
   Start([](Node* node) { node->Run([] { return false; }, 60); });
   kill(child_, SIGSTOP);
   std::vector<uint8_t> out(1 << 20);
-  node_->to(1).Send({1, 0, 0}, {{out.data(), out.size()}}, [] {});
+  node_->to(1).Send({1, 0, 0}, 0, {{out.data(), out.size()}}, [] {});
   node_->Run([] { return false; }, 0.3);
   EXPECT_TRUE(node_->failures.empty());
   kill(child_, SIGKILL);

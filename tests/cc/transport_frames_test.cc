@@ -181,7 +181,7 @@ TEST_F(FramesTest, AnOfferThatDoesNotAddUpIsNotRead) {
     const OfferedPiece piece = {0x1000, piece_bytes};
     const std::string frame =
         Frame(header, std::string(reinterpret_cast<const char*>(&piece), sizeof piece));
-    ASSERT_EQ(send(meshes[1].pairs[0]->fd(), frame.data(), frame.size(), 0),
+    ASSERT_EQ(send(meshes[1].pairs[0]->fd(0), frame.data(), frame.size(), 0),
               static_cast<ssize_t>(frame.size()));
     ASSERT_TRUE(reader.Run([&] { return !reader.failures.empty(); }, 2));
     EXPECT_EQ(reader.failures[0].second.code(), Code::kInternal);

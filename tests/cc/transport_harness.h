@@ -4,6 +4,7 @@
 #define TF_DDL_TESTS_CC_TRANSPORT_HARNESS_H_
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@
 
 namespace tf_ddl {
 
-enum class Kind { kMemory, kLoopbackRing, kTinyRing, kTinyRingPull, kCma, kShm, kTcp };
+enum class Kind { kMemory, kLoopbackRing, kTinyRing, kTinyRingPull, kCma, kShm, kTcp, kRails };
 
 inline const char* NameOf(Kind kind) {
   switch (kind) {
@@ -46,6 +47,8 @@ inline const char* NameOf(Kind kind) {
       return "Shm";
     case Kind::kTcp:
       return "Tcp";
+    case Kind::kRails:
+      return "Rails";
   }
   return "";
 }
@@ -110,6 +113,47 @@ inline std::vector<Mesh> TinyRingMeshes(bool pull) {
   return meshes;
 }
 
+// The two ends of a TCP connection between `address` (of loopback) and itself.
+inline std::pair<Fd, Fd> TcpEnds(const std::string& address) {
+  Fd listener, one;
+  int port = 0;
+  std::vector<Address> addresses;
+  EXPECT_TRUE(Listen(address, 0, &listener, &port).ok());
+  EXPECT_TRUE(Resolve(address, port, &addresses).ok());
+  EXPECT_TRUE(StartConnect(addresses[0], {address, "lo"}, &one).ok());
+  EXPECT_TRUE(WaitFor(one.get(), POLLOUT, DeadlineIn(5), nullptr).ok());
+  EXPECT_TRUE(FinishConnect(one.get(), addresses[0]).ok());
+  Fd other(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  SetNoDelay(other.get());
+  return {std::move(one), std::move(other)};
+}
+
+// Two ranks that stand for two hosts with `rails` networks, 127.0.0.1, 127.0.0.2, ..., and
+// `sockets` connections on each.
+inline std::vector<Mesh> RailMeshes(int rails, int sockets) {
+  PairParts parts[2];
+  std::pair<Fd, Fd> primary = TcpEnds("127.0.0.1");
+  for (int rank = 0; rank < 2; ++rank) {
+    parts[rank].rank = rank;
+    parts[rank].peer = 1 - rank;
+    parts[rank].peer_name = "rank " + std::to_string(1 - rank) + " (host h, pid 1)";
+    parts[rank].transport = "tcp";
+    parts[rank].socket = std::move(rank == 0 ? primary.first : primary.second);
+    parts[rank].rails = rails;
+  }
+  for (int i = 0; i < rails * sockets; ++i) {
+    std::pair<Fd, Fd> ends = TcpEnds("127.0.0." + std::to_string(i / sockets + 1));
+    parts[0].data.push_back({std::move(ends.first), i / sockets, "a" + std::to_string(i)});
+    parts[1].data.push_back({std::move(ends.second), i / sockets, "b" + std::to_string(i)});
+  }
+  std::vector<Mesh> meshes(2);
+  for (int rank = 0; rank < 2; ++rank) {
+    meshes[rank].pairs.resize(2);
+    meshes[rank].pairs[1 - rank] = NewStreamPair(std::move(parts[rank]));
+  }
+  return meshes;
+}
+
 // The meshes of `size` ranks, all in this process.
 inline std::vector<Mesh> MakeMeshes(Kind kind, int size) {
   std::vector<Mesh> meshes;
@@ -120,6 +164,7 @@ inline std::vector<Mesh> MakeMeshes(Kind kind, int size) {
     EXPECT_TRUE(LoopbackMeshes(size, kind == Kind::kMemory, &meshes).ok());
     return meshes;
   }
+  if (kind == Kind::kRails) return RailMeshes(2, 2);
   const int port = FreePort();
   std::vector<JobConfig> configs;
   for (int rank = 0; rank < size; ++rank) {
@@ -226,7 +271,9 @@ class Node : public PairEvents {
       epoll_event event = {};
       event.events = EPOLLIN;
       event.data.u32 = static_cast<uint32_t>(pair->peer());
-      EXPECT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pair->fd(), &event), 0);
+      for (int i = 0; i < pair->num_sockets(); ++i) {
+        EXPECT_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pair->fd(i), &event), 0);
+      }
     }
   }
 
@@ -246,9 +293,11 @@ class Node : public PairEvents {
     bool may_sleep = true;
     for (auto& pair : mesh_.pairs) {
       if (pair == nullptr) continue;
-      epoll_event event = {};
-      event.events = EPOLLIN | (pair->wants_write() ? EPOLLOUT : 0u);
-      if (pair->fd() >= 0) epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, pair->fd(), &event);
+      for (int i = 0; i < pair->num_sockets(); ++i) {
+        epoll_event event = {};
+        event.events = EPOLLIN | (pair->wants_write(i) ? EPOLLOUT : 0u);
+        if (pair->fd(i) >= 0) epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, pair->fd(i), &event);
+      }
       if (!pair->PrepareSleep()) may_sleep = false;
     }
     if (may_sleep) {

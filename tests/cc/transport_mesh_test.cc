@@ -91,7 +91,7 @@ TEST(MeshTest, NineRanksAllToAll) {
           if (peer == rank) continue;
           out[peer] = Pattern(n, rank * 100 + peer);
           in[peer] = std::make_unique<CopySink>(n);
-          node.to(peer).Send({1, 2, 3}, {{out[peer].data(), n}}, [&] { ++done; });
+          node.to(peer).Send({1, 2, 3}, 0, {{out[peer].data(), n}}, [&] { ++done; });
           node.to(peer).Receive({1, 2, 3}, in[peer].get(), [&] { ++done; });
         }
         EXPECT_TRUE(node.Run([&] { return done == 2 * (kSize - 1); }));
@@ -191,7 +191,7 @@ TEST(MeshTest, WhereOneRankMayNotReadMemoryBothUseRings) {
     const bool shm = node.to(0).transport() == std::string("shm");
     std::vector<uint8_t> message = Pattern(1 << 20, 1);
     bool sent = false;
-    node.to(0).Send({1, 1, 1}, {{message.data(), message.size()}}, [&] { sent = true; });
+    node.to(0).Send({1, 1, 1}, 0, {{message.data(), message.size()}}, [&] { sent = true; });
     const bool left = node.Run([&] { return sent && !node.byes.empty(); });
     _exit(shm && left ? 0 : 2);
   }

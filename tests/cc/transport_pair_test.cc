@@ -20,6 +20,8 @@ class PairTest : public ::testing::TestWithParam<Kind> {
     for (Mesh& mesh : meshes) nodes_.push_back(std::make_unique<Node>(std::move(mesh)));
   }
   Node& node(int rank) { return *nodes_[rank]; }
+  // Messages take turns on the rails, if there are several.
+  int Rail(uint64_t i) { return static_cast<int>(i) % node(0).to(1).rails(); }
   bool Both(const std::function<bool()>& done) {
     return RunBoth(nodes_[0].get(), nodes_[1].get(), done);
   }
@@ -44,7 +46,7 @@ TEST_P(PairTest, EverySizeArrivesWhole) {
         bool received = false;
         const auto receive = [&] { node(1).to(0).Receive(tag, sink, [&] { received = true; }); };
         if (!early) receive();
-        node(0).to(1).Send(tag, {{message.data(), n}}, [&] { sent = true; });
+        node(0).to(1).Send(tag, Rail(n + early), {{message.data(), n}}, [&] { sent = true; });
         if (early) {
           for (int i = 0; i < 20; ++i) {
             node(0).Poll();
@@ -75,8 +77,8 @@ TEST_P(PairTest, ScatteredPiecesOfOddSizes) {
       const Tag tag2 = {3, tag.instance, 0};
       node(0).to(1).Receive(tag, &copy, [&] { ++received; });
       node(0).to(1).Receive(tag2, &add, [&] { ++received; });
-      node(1).to(0).Send(tag, Cut(message.data(), n, from), [&] { ++sent; });
-      node(1).to(0).Send(tag2, Cut(message.data(), n, from), [&] { ++sent; });
+      node(1).to(0).Send(tag, 0, Cut(message.data(), n, from), [&] { ++sent; });
+      node(1).to(0).Send(tag2, Rail(1), Cut(message.data(), n, from), [&] { ++sent; });
       ASSERT_TRUE(Both([&] { return sent == 2 && received == 2; }));
       ASSERT_TRUE(copy.data == message);
       ASSERT_TRUE(add.data == message);
@@ -99,7 +101,7 @@ TEST_P(PairTest, ReceivesInAnotherOrderAndBothDirections) {
     const Tag tag = {5, static_cast<uint64_t>(i), 0};
     for (int rank = 0; rank < 2; ++rank) {
       const int j = (i * 77 + 13) % kMessages;  // another order on the receiving side
-      node(rank).to(1 - rank).Send(tag, {{messages[i].data(), messages[i].size()}},
+      node(rank).to(1 - rank).Send(tag, Rail(i), {{messages[i].data(), messages[i].size()}},
                                    [&] { ++done; });
       node(rank).to(1 - rank).Receive({5, static_cast<uint64_t>(j), 0}, sinks[rank][j].get(),
                                       [&] { ++done; });
@@ -123,8 +125,8 @@ TEST_P(PairTest, ReceivePostedWhileTheMessageArrives) {
     CopySink copy(n, {333, 70000});
     int done = 0;
     const uint64_t instance = static_cast<uint64_t>(polls);
-    node(0).to(1).Send({1, instance, 0}, {{message.data(), n}}, [&] { ++done; });
-    node(0).to(1).Send({1, instance, 1}, {{message.data(), n}}, [&] { ++done; });
+    node(0).to(1).Send({1, instance, 0}, 0, {{message.data(), n}}, [&] { ++done; });
+    node(0).to(1).Send({1, instance, 1}, Rail(1), {{message.data(), n}}, [&] { ++done; });
     for (int i = 0; i < polls; ++i) {
       node(1).Poll();
       node(0).Poll();
@@ -146,7 +148,7 @@ TEST_P(PairTest, SizeMismatchFailsTheReceiverWithBothSizes) {
     bool received = false;
     const auto receive = [&] { node(0).to(1).Receive({1, 1, 1}, &sink, [&] { received = true; }); };
     if (!early) receive();
-    node(1).to(0).Send({1, 1, 1}, {{message.data(), 40}}, [] {});
+    node(1).to(0).Send({1, 1, 1}, 0, {{message.data(), 40}}, [] {});
     if (early) {
       for (int i = 0; i < 20; ++i) {
         node(1).Poll();
@@ -174,7 +176,7 @@ TEST_P(PairTest, GoodbyeComesAfterEverythingElseAndItsEndIsNoFailure) {
   CopySink sink(n);
   node(1).to(0).Receive({1, 1, 1}, &sink, [&] { node(1).log.push_back("message"); });
   bool sent = false;
-  node(0).to(1).Send({1, 1, 1}, {{message.data(), n}}, [&] { sent = true; });
+  node(0).to(1).Send({1, 1, 1}, 0, {{message.data(), n}}, [&] { sent = true; });
   node(0).to(1).SendControl(ControlKind::kGroup, "spec");
   ASSERT_TRUE(Both([&] { return sent; }));
   node(0).to(1).SendControl(ControlKind::kBye, "");
@@ -195,7 +197,7 @@ TEST_P(PairTest, WritingToAPeerThatHasLeftIsNoFailure) {
   std::vector<uint8_t> message(1000);
   for (uint64_t i = 0; i < 5; ++i) {
     node(1).to(0).SendControl(ControlKind::kGroup, "anybody there?");
-    node(1).to(0).Send({1, i, 0}, {{message.data(), message.size()}}, [] {});
+    node(1).to(0).Send({1, i, 0}, 0, {{message.data(), message.size()}}, [] {});
     usleep(2000);
   }
   ASSERT_TRUE(node(1).Run([&] { return !node(1).byes.empty(); }));
@@ -209,7 +211,7 @@ TEST_P(PairTest, WritingToAPeerThatHasLeftIsNoFailure) {
 
 TEST_P(PairTest, AbortIsDeliveredBeforeTheEndBehindIt) {
   std::vector<uint8_t> message(3 << 20);
-  node(0).to(1).Send({1, 1, 1}, {{message.data(), message.size()}}, [] {});
+  node(0).to(1).Send({1, 1, 1}, 0, {{message.data(), message.size()}}, [] {});
   node(0).to(1).SendControl(ControlKind::kAbort, "4\nrank 0 gave up: shut down");
   node(1).to(0).SendControl(ControlKind::kGroup, std::string(1000, 'x'));  // unread by the closer
   node(1).Poll();
@@ -236,7 +238,7 @@ TEST_P(PairTest, MemoryOfAClosedPeerIsNotRead) {
   auto message = std::make_unique<std::vector<uint8_t>>(Pattern(2 << 20, 1));
   CopySink sink(message->size());
   bool received = false;
-  node(0).to(1).Send({1, 1, 1}, {{message->data(), message->size()}}, [] {});
+  node(0).to(1).Send({1, 1, 1}, 0, {{message->data(), message->size()}}, [] {});
   node(1).Poll();
   node(0).to(1).Close(0);
   message.reset();
@@ -276,7 +278,7 @@ TEST_P(PairTest, SleepersAreAlwaysWoken) {
       out[0] = static_cast<uint8_t>(round);
       const bool mine = round % 2 == rank;
       if (mine) {
-        me.to(1 - rank).Send(tag, {{out.data(), out.size()}}, [&] { sent = true; });
+        me.to(1 - rank).Send(tag, Rail(round), {{out.data(), out.size()}}, [&] { sent = true; });
         ok = me.Run([&] { return sent; });
       } else {
         me.to(1 - rank).Receive(tag, &small, [&] { received = true; });
@@ -305,8 +307,8 @@ TEST_P(PairTest, ManyLargeMessagesBothWaysOnTwoThreads) {
     for (int i = 0; i < kMessages; ++i) {
       out.push_back(Pattern(n + i, i + 1000 * rank));
       in.push_back(std::make_unique<AddSink>(n + i));
-      me.to(1 - rank).Send({1, static_cast<uint64_t>(i), 0}, Cut(out[i].data(), n + i, {99999}),
-                           [&] { ++done; });
+      me.to(1 - rank).Send({1, static_cast<uint64_t>(i), 0}, Rail(i / 2),
+                           Cut(out[i].data(), n + i, {99999}), [&] { ++done; });
     }
     for (int i = kMessages - 1; i >= 0; --i) {
       me.to(1 - rank).Receive({1, static_cast<uint64_t>(i), 0}, in[i].get(), [&] { ++done; });
@@ -325,7 +327,8 @@ TEST_P(PairTest, ManyLargeMessagesBothWaysOnTwoThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, PairTest,
                          ::testing::Values(Kind::kMemory, Kind::kLoopbackRing, Kind::kTinyRing,
-                                           Kind::kTinyRingPull, Kind::kCma, Kind::kShm, Kind::kTcp),
+                                           Kind::kTinyRingPull, Kind::kCma, Kind::kShm, Kind::kTcp,
+                                           Kind::kRails),
                          [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace
