@@ -1,8 +1,6 @@
 #include "base/socket.h"
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -74,6 +72,10 @@ Status ParseHostPort(const std::string& text, HostPort* out) {
   }
   *out = {host, port};
   return OkStatus();
+}
+
+bool IsLoopback(const std::string& host) {
+  return host.compare(0, 4, "127.") == 0 || host == "::1" || host == "localhost";
 }
 
 Status Resolve(const std::string& host, int port, std::vector<Address>* addresses) {
@@ -167,10 +169,7 @@ Status StartConnect(const Address& address, const LocalEnd& from, Fd* socket) {
       return Unavailable(where + " from " + from.address + ": " + ErrorText(errno));
     }
   }
-  if (!from.interface.empty()) {
-    setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, from.interface.c_str(),
-               static_cast<socklen_t>(from.interface.size()));
-  }
+  KeepToInterface(fd.get(), from.interface);
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 &&
       errno != EINPROGRESS && errno != EINTR) {
     return Unavailable(where + ": " + ErrorText(errno));
@@ -259,39 +258,22 @@ std::string LocalAddressTowards(const Address& address) {
   return LocalAddress(fd.get()).Host();
 }
 
-std::vector<std::string> InterfaceAddresses() {
-  std::vector<std::string> found[2];
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return {};
-  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr || (entry->ifa_flags & IFF_UP) == 0 ||
-        (entry->ifa_flags & IFF_LOOPBACK) != 0) {
-      continue;
-    }
-    const int family = entry->ifa_addr->sa_family;
-    if (family != AF_INET && family != AF_INET6) continue;
-    Address address;
-    address.size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    std::memcpy(&address.storage, entry->ifa_addr, address.size);
-    if (family == AF_INET6) {
-      const auto* in6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
-      if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr)) continue;  // means nothing without its link
-    }
-    found[family == AF_INET6].push_back(address.Host());
-  }
-  freeifaddrs(list);
-  found[0].insert(found[0].end(), found[1].begin(), found[1].end());
-  return found[0];
-}
-
 void SetNoDelay(int socket) { SetOption(socket, IPPROTO_TCP, TCP_NODELAY, 1); }
 
-void SetKeepAlive(int socket) {
+void SetKeepAlive(int socket, double seconds) {
+  constexpr int kProbes = 4;
+  const auto share = [&](double parts) { return std::max(1, static_cast<int>(seconds / parts)); };
   SetOption(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-  SetOption(socket, IPPROTO_TCP, TCP_KEEPIDLE, 10);
-  SetOption(socket, IPPROTO_TCP, TCP_KEEPINTVL, 5);
-  SetOption(socket, IPPROTO_TCP, TCP_KEEPCNT, 4);
-  SetOption(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, 60000);
+  SetOption(socket, IPPROTO_TCP, TCP_KEEPIDLE, share(6));
+  SetOption(socket, IPPROTO_TCP, TCP_KEEPINTVL, share(12));
+  SetOption(socket, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
+  SetOption(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(seconds * 1000));
+}
+
+void KeepToInterface(int socket, const std::string& interface) {
+  if (interface.empty()) return;
+  setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
+             static_cast<socklen_t>(interface.size()));
 }
 
 }  // namespace tf_ddl

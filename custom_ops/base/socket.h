@@ -41,6 +41,8 @@ struct Address {
 // "host:port" or "[::1]:port".
 Status ParseHostPort(const std::string& text, HostPort* out);
 
+bool IsLoopback(const std::string& host);
+
 // All addresses of a name (or of a numeric address), IPv4 first.
 Status Resolve(const std::string& host, int port, std::vector<Address>* addresses);
 
@@ -74,12 +76,11 @@ Address RemoteAddress(int socket);
 // The address of this machine from which packets to `address` would leave; "" if there is no way.
 std::string LocalAddressTowards(const Address& address);
 
-// Addresses of this machine that other machines may know, IPv4 first; no loopback.
-std::vector<std::string> InterfaceAddresses();
-
 void SetNoDelay(int socket);
-// A host that has vanished without a word is noticed within about a minute.
-void SetKeepAlive(int socket);
+// A host that has vanished without a word is noticed after about `seconds`, at least 2.
+void SetKeepAlive(int socket, double seconds);
+// What is sent leaves through `interface`, where the kernel lets this process say so.
+void KeepToInterface(int socket, const std::string& interface);
 
 }  // namespace tf_ddl
 

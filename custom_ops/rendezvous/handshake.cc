@@ -8,7 +8,7 @@ namespace tf_ddl {
 namespace {
 
 constexpr char kMagic[6] = {'t', 'f', '_', 'd', 'd', 'l'};
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 struct ServerHello {
   char magic[6];
@@ -23,8 +23,10 @@ struct ClientHello {
   uint32_t purpose;
   int32_t from;
   int32_t to;
+  int32_t rail;
+  int32_t number;
 };
-static_assert(sizeof(ClientHello) == 44, "part of the protocol");
+static_assert(sizeof(ClientHello) == 52, "part of the protocol");
 
 uint8_t ByteOrder() {
   const uint16_t one = 1;
@@ -60,6 +62,8 @@ Status ProveAsClient(int socket, const std::string& secret, const Introduction& 
   client.purpose = static_cast<uint32_t>(who.purpose);
   client.from = who.from;
   client.to = who.to;
+  client.rail = who.rail;
+  client.number = who.number;
   const Digest own = Proof(secret, "tf_ddl client", server, client);
   uint8_t message[sizeof client + sizeof own];
   std::memcpy(message, &client, sizeof client);
@@ -102,7 +106,7 @@ Status ProveAsServer(int socket, const std::string& secret, Purpose purpose, int
   uint8_t answer[1 + sizeof own] = {1};
   std::memcpy(answer + 1, own.data(), sizeof own);
   DDL_RETURN_IF_ERROR(WriteAll(socket, answer, sizeof answer, deadline, stop));
-  *who = {purpose, client.from, client.to};
+  *who = {purpose, client.from, client.to, client.rail, client.number};
   return OkStatus();
 }
 

@@ -26,6 +26,8 @@ struct Introduction {
   Purpose purpose = Purpose::kStore;
   int32_t from = -1;
   int32_t to = -1;
+  int32_t rail = -1;   // of a data socket; -1: the primary one
+  int32_t number = 0;  // among the rail's sockets
 };
 
 // kPermissionDenied: the other side does not know the secret, or says that this side does not.

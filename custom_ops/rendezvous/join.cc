@@ -26,6 +26,18 @@ Deadline Earlier(Deadline deadline, double seconds) {
   return std::min(deadline, DeadlineIn(seconds));
 }
 
+Status ReadAnswer(int socket, Deadline deadline, std::string* payload) {
+  JoinAnswer head;
+  DDL_RETURN_IF_ERROR(ReadAll(socket, &head, sizeof head, deadline, nullptr));
+  if (head.bytes > kMaxAnswerBytes || head.code < 0 ||
+      head.code > static_cast<int>(Code::kInternal)) {
+    return Internal("the answer makes no sense");
+  }
+  payload->resize(head.bytes);
+  DDL_RETURN_IF_ERROR(ReadAll(socket, payload->data(), payload->size(), deadline, nullptr));
+  return head.code == 0 ? OkStatus() : Status(static_cast<Code>(head.code), *payload);
+}
+
 Status Ask(int socket, const JobConfig& config, const std::string& blob, Deadline deadline,
            std::string* payload) {
   JoinRequest request;
@@ -37,15 +49,7 @@ Status Ask(int socket, const JobConfig& config, const std::string& blob, Deadlin
   std::string message(reinterpret_cast<const char*>(&request), sizeof request);
   message += host + blob;
   DDL_RETURN_IF_ERROR(WriteAll(socket, message.data(), message.size(), deadline, nullptr));
-  JoinAnswer head;
-  DDL_RETURN_IF_ERROR(ReadAll(socket, &head, sizeof head, deadline, nullptr));
-  if (head.bytes > kMaxAnswerBytes || head.code < 0 ||
-      head.code > static_cast<int>(Code::kInternal)) {
-    return Internal("the answer makes no sense");
-  }
-  payload->resize(head.bytes);
-  DDL_RETURN_IF_ERROR(ReadAll(socket, payload->data(), payload->size(), deadline, nullptr));
-  return head.code == 0 ? OkStatus() : Status(static_cast<Code>(head.code), *payload);
+  return ReadAnswer(socket, deadline, payload);
 }
 
 Status Split(const std::string& payload, int size, std::vector<std::string>* blobs) {
@@ -97,7 +101,7 @@ Status CouldNotReach(const JobConfig& config, const std::string& store, const St
 }  // namespace
 
 Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<std::string>* blobs,
-                 std::string* local_address) {
+                 std::string* local_address, Fd* connection) {
   HostPort where;
   DDL_RETURN_IF_ERROR(ParseHostPort(config.rendezvous, &where).Prefixed("DDL_RENDEZVOUS"));
   const std::string store = "the store at " + config.rendezvous;
@@ -137,6 +141,21 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
                        "launcher, fail?");
   }
   DDL_RETURN_IF_ERROR(status);
+  if (connection != nullptr) *connection = std::move(socket);
+  return Split(payload, config.size, blobs);
+}
+
+Status ExchangeInStore(int connection, const JobConfig& config, const std::string& blob,
+                       Deadline deadline, std::vector<std::string>* blobs) {
+  MoreRequest request;
+  request.blob_bytes = static_cast<uint32_t>(blob.size());
+  std::string message(reinterpret_cast<const char*>(&request), sizeof request);
+  message += blob;
+  std::string payload;
+  DDL_RETURN_IF_ERROR(WriteAll(connection, message.data(), message.size(), deadline, nullptr)
+                          .Prefixed("the store at " + config.rendezvous));
+  DDL_RETURN_IF_ERROR(
+      ReadAnswer(connection, deadline, &payload).Prefixed("the store at " + config.rendezvous));
   return Split(payload, config.size, blobs);
 }
 

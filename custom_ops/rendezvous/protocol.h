@@ -3,6 +3,8 @@
 //   rank -> store   JoinRequest, host name, blob
 //   store -> rank   JoinAnswer, then for code 0 every rank's blob (a 32-bit length before each),
 //                   else the reason as text
+//   rank -> store   if there is more to agree on: MoreRequest, another blob
+//   store -> rank   JoinAnswer and so on, as before
 #ifndef TF_DDL_RENDEZVOUS_PROTOCOL_H_
 #define TF_DDL_RENDEZVOUS_PROTOCOL_H_
 
@@ -17,6 +19,11 @@ struct JoinRequest {
   uint32_t blob_bytes = 0;
 };
 static_assert(sizeof(JoinRequest) == 16, "part of the protocol");
+
+struct MoreRequest {
+  uint32_t blob_bytes = 0;
+};
+static_assert(sizeof(MoreRequest) == 4, "part of the protocol");
 
 struct JoinAnswer {
   int32_t code = 0;

@@ -24,6 +24,19 @@ std::string Seconds(double seconds) {
   return text;
 }
 
+// Waits for `settled`. kCancelled: `stop` came first; kUnavailable: something came from the socket,
+// which can only be its end, since a rank has nothing to say while it waits; kDeadlineExceeded.
+Status Await(const StopSignal& settled, int socket, Deadline deadline, const StopSignal* stop) {
+  for (;;) {
+    pollfd fds[3] = {{settled.fd(), POLLIN, 0}, {socket, POLLIN, 0}, {stop->fd(), POLLIN, 0}};
+    if (poll(fds, 3, MillisLeft(deadline)) < 0 && errno != EINTR) return ErrnoStatus("poll", errno);
+    if (fds[0].revents != 0) return OkStatus();
+    if (fds[2].revents != 0) return Cancelled("the store stops");
+    if (fds[1].revents != 0) return Unavailable("the rank has gone");
+    if (Clock::now() >= deadline) return DeadlineExceeded("no outcome in time");
+  }
+}
+
 // Joining ranks wait, each on its connection's thread, for the outcome: all have come, or the
 // deadline has passed.
 class StoreServer : public Store {
@@ -32,6 +45,7 @@ class StoreServer : public Store {
       : options_(options),
         port_(port),
         members_(options.size),
+        second_(options.size),
         listener_(std::move(socket), options.secret, Purpose::kStore, 0,
                   [this](Fd fd, const Introduction& who) { Serve(fd.get(), who.from); }) {}
 
@@ -45,7 +59,21 @@ class StoreServer : public Store {
     std::string blob;
   };
 
+  // What the ranks exchange once more, after they have joined.
+  struct Second {
+    explicit Second(int size) : present(size), blobs(size), missing(size) {}
+    std::vector<bool> present;
+    std::vector<std::string> blobs;
+    int missing;
+    bool decided = false;
+    Status outcome;
+    std::string answer;
+    StopSignal settled;
+  };
+
   void Serve(int socket, int rank);
+  void ServeSecond(int socket, int rank);
+  void Answer(int socket, const Status& status, const std::string& answer);
   Status Register(int rank, int size, Member member, Deadline* deadline);
   void Leave(int rank);
   // Waits until the outcome is there. False: the rank has gone, or the store stops.
@@ -63,8 +91,20 @@ class StoreServer : public Store {
   Status outcome_;      // once decided_, for every rank that waits
   std::string answer_;  // all blobs, once decided_ and the outcome is ok
   StopSignal settled_;  // set when decided_ is
+  Second second_;       // guarded by mutex_
   Listener listener_;   // last: its threads use all of the above
 };
+
+// All blobs, a 32-bit length before each.
+std::string Joined(const std::vector<const std::string*>& blobs) {
+  std::string joined;
+  for (const std::string* blob : blobs) {
+    const auto n = static_cast<uint32_t>(blob->size());
+    joined.append(reinterpret_cast<const char*>(&n), sizeof n);
+    joined += *blob;
+  }
+  return joined;
+}
 
 std::string StoreServer::WhoIs(int rank) const {
   return "rank " + std::to_string(rank) + " (host " + members_[rank].host + ", pid " +
@@ -96,11 +136,9 @@ Status StoreServer::Register(int rank, int size, Member member, Deadline* deadli
   member.present = true;
   members_[rank] = std::move(member);
   if (++present_ < options_.size) return OkStatus();
-  for (const Member& each : members_) {
-    const auto n = static_cast<uint32_t>(each.blob.size());
-    answer_.append(reinterpret_cast<const char*>(&n), sizeof n);
-    answer_ += each.blob;
-  }
+  std::vector<const std::string*> blobs;
+  for (const Member& each : members_) blobs.push_back(&each.blob);
+  answer_ = Joined(blobs);
   decided_ = true;
   settled_.Set();
   return OkStatus();
@@ -138,14 +176,9 @@ void StoreServer::GiveUp() {
 
 bool StoreServer::AwaitOutcome(int socket, Deadline deadline) {
   for (;;) {
-    pollfd fds[3] = {
-        {settled_.fd(), POLLIN, 0}, {socket, POLLIN, 0}, {listener_.stop()->fd(), POLLIN, 0}};
-    if (poll(fds, 3, MillisLeft(deadline)) < 0 && errno != EINTR) return false;
-    if (fds[0].revents != 0) return true;
-    if (fds[2].revents != 0) return false;
-    // A rank has nothing to say while it waits: this is its end.
-    if (fds[1].revents != 0) return false;
-    if (Clock::now() >= deadline) GiveUp();
+    const Status status = Await(settled_, socket, deadline, listener_.stop());
+    if (status.code() != Code::kDeadlineExceeded) return status.ok();
+    GiveUp();
   }
 }
 
@@ -173,14 +206,64 @@ void StoreServer::Serve(int socket, int rank) {
     std::lock_guard<std::mutex> lock(mutex_);
     status = outcome_;
   }
-  if (!status.ok()) answer = &status.message();
+  Answer(socket, status, *answer);
+  if (status.ok()) ServeSecond(socket, rank);
+}
+
+void StoreServer::Answer(int socket, const Status& status, const std::string& answer) {
+  const std::string& text = status.ok() ? answer : status.message();
   JoinAnswer head;
   head.code = static_cast<int32_t>(status.code());
-  head.bytes = static_cast<uint32_t>(answer->size());
-  const Deadline answer_deadline = DeadlineIn(kAnswerSeconds);
-  if (WriteAll(socket, &head, sizeof head, answer_deadline, nullptr).ok()) {
-    WriteAll(socket, answer->data(), answer->size(), answer_deadline, stop);
+  head.bytes = static_cast<uint32_t>(text.size());
+  const Deadline deadline = DeadlineIn(kAnswerSeconds);
+  if (WriteAll(socket, &head, sizeof head, deadline, nullptr).ok()) {
+    WriteAll(socket, text.data(), text.size(), deadline, listener_.stop());
   }
+}
+
+// The client has the deadline: when it gives up, its connection ends.
+void StoreServer::ServeSecond(int socket, int rank) {
+  const StopSignal* const stop = listener_.stop();
+  MoreRequest request;
+  std::string blob;
+  const Status came = [&] {
+    DDL_RETURN_IF_ERROR(WaitFor(socket, POLLIN, Deadline::max(), stop));
+    const Deadline deadline = DeadlineIn(kHandshakeSeconds);
+    DDL_RETURN_IF_ERROR(ReadAll(socket, &request, sizeof request, deadline, stop));
+    if (request.blob_bytes > kMaxBlobBytes) return Internal("a blob that is too large");
+    blob.resize(request.blob_bytes);
+    return ReadAll(socket, blob.data(), blob.size(), deadline, stop);
+  }();
+  const auto decide = [this](Status outcome) {  // with mutex_ held
+    if (second_.decided) return;
+    second_.outcome = std::move(outcome);
+    second_.decided = true;
+    second_.settled.Set();
+  };
+  const auto left = [&] { return Unavailable(WhoIs(rank) + " left while the ranks connected"); };
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!came.ok()) return decide(left());
+    if (second_.present[rank]) return;
+    second_.present[rank] = true;
+    second_.blobs[rank] = std::move(blob);
+    if (--second_.missing == 0) {
+      std::vector<const std::string*> blobs;
+      for (const std::string& each : second_.blobs) blobs.push_back(&each);
+      second_.answer = Joined(blobs);
+      decide(OkStatus());
+    }
+  }
+  if (!Await(second_.settled, socket, Deadline::max(), stop).ok()) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return decide(left());
+  }
+  Status outcome;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    outcome = second_.outcome;
+  }
+  Answer(socket, outcome, second_.answer);  // does not change once decided
 }
 
 }  // namespace

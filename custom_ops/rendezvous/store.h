@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/status.h"
+#include "base/time.h"
 #include "transport/mesh.h"
 
 namespace tf_ddl {
@@ -30,8 +32,15 @@ class Store : public JobAnchor {
 
 // Joins the job as `rank` with `blob`; returns all blobs by rank, and the local address by which
 // the store was reached. Retries until the store is there, at most config.join_timeout.
+// `connection`, if not null, is for an ExchangeInStore; closing it early tells the others that
+// this rank has given up.
 Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<std::string>* blobs,
-                 std::string* local_address);
+                 std::string* local_address, Fd* connection = nullptr);
+
+// Once more everybody's blobs, if all ranks of the job that JoinStore has joined ask for it.
+// kUnavailable: a rank, or the store, went away meanwhile.
+Status ExchangeInStore(int connection, const JobConfig& config, const std::string& blob,
+                       Deadline deadline, std::vector<std::string>* blobs);
 
 }  // namespace tf_ddl
 

@@ -2,10 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,167 +9,18 @@
 #include "base/log.h"
 #include "rendezvous/listener.h"
 #include "rendezvous/store.h"
+#include "transport/assembly.h"
 #include "transport/host_info.h"
+#include "transport/interfaces.h"
 #include "transport/mesh.h"
-#include "transport/negotiate.h"
+#include "transport/rails.h"
 
 namespace tf_ddl {
 namespace {
 
-constexpr double kCandidateSeconds = 2.0;   // to connect to one of a peer's addresses
-constexpr double kAgreementSeconds = 10.0;  // to prove the secret and to negotiate
 // Once all have come, connecting may take this long even if coming took all of join_timeout.
 constexpr double kMinConnectSeconds = 15.0;
-
-bool IsLoopback(const std::string& address) {
-  return address.compare(0, 4, "127.") == 0 || address == "::1" || address == "localhost";
-}
-
-// The pairs of this rank as they come into being: connections to lower ranks are made by Dial,
-// those of higher ranks arrive on the listener's threads.
-class Assembly {
- public:
-  explicit Assembly(const JobConfig& config) : config_(config), entries_(config.size) {}
-
-  // The listener hands every proved connection to this.
-  void Accept(Fd socket, int from, const StopSignal* stop);
-  // All ranks have come.
-  void SetContacts(std::vector<Contact> contacts);
-  Status Dial(int peer, Deadline deadline);
-  // Waits for the connections of the higher ranks.
-  Status Await(Deadline deadline);
-  // Ends the waiting of connections that came early.
-  void Cancel();
-  std::map<int, PairParts> Take();
-
- private:
-  enum class State { kMissing, kAgreeing, kThere };
-  struct Entry {
-    State state = State::kMissing;
-    PairParts parts;
-  };
-
-  Status Agree(Fd socket, int peer, const StopSignal* stop, PairParts* parts);
-
-  const JobConfig config_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Contact> contacts_;  // empty until SetContacts, then constant
-  bool cancelled_ = false;
-  std::vector<Entry> entries_;
-};
-
-void Assembly::SetContacts(std::vector<Contact> contacts) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  contacts_ = std::move(contacts);
-  changed_.notify_all();
-}
-
-void Assembly::Cancel() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  cancelled_ = true;
-  changed_.notify_all();
-}
-
-Status Assembly::Agree(Fd socket, int peer, const StopSignal* stop, PairParts* parts) {
-  return Negotiate(config_, contacts_[config_.rank].info, contacts_[peer].info, std::move(socket),
-                   DeadlineIn(kAgreementSeconds), stop, parts);
-}
-
-void Assembly::Accept(Fd socket, int from, const StopSignal* stop) {
-  if (from <= config_.rank || from >= config_.size) return;
-  {
-    // The other may have heard from the store that all have come before this rank has.
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait_for(lock, std::chrono::duration<double>(kAgreementSeconds),
-                      [this] { return cancelled_ || !contacts_.empty(); });
-    if (cancelled_ || contacts_.empty()) return;
-    Entry& entry = entries_[from];
-    if (entry.state != State::kMissing) {
-      DDL_LOG(kWarning) << "refused a second connection from " << NameOf(contacts_[from].info);
-      return;
-    }
-    entry.state = State::kAgreeing;
-  }
-  PairParts parts;
-  const Status status = Agree(std::move(socket), from, stop, &parts);
-  std::lock_guard<std::mutex> lock(mutex_);
-  Entry& entry = entries_[from];
-  entry.state = status.ok() ? State::kThere : State::kMissing;
-  if (status.ok()) entry.parts = std::move(parts);
-  changed_.notify_all();
-}
-
-Status Assembly::Dial(int peer, Deadline deadline) {
-  const Contact& contact = contacts_[peer];
-  const bool same_host = contact.info.host_id == contacts_[config_.rank].info.host_id;
-  std::vector<std::string> candidates;
-  if (same_host) candidates.push_back("127.0.0.1");
-  for (const std::string& address : contact.addresses) {
-    if (IsLoopback(address)) continue;  // of the other host, if it is another
-    if (std::find(candidates.begin(), candidates.end(), address) == candidates.end()) {
-      candidates.push_back(address);
-    }
-  }
-  Status last = Unavailable("it has no address that this host could reach");
-  double pause = 0.02;
-  do {
-    for (const std::string& candidate : candidates) {
-      std::vector<Address> addresses;
-      Fd socket;
-      last = Resolve(candidate, contact.port, &addresses);
-      if (last.ok()) {
-        last = Connect(addresses[0], std::min(deadline, DeadlineIn(kCandidateSeconds)), nullptr,
-                       &socket);
-      }
-      if (!last.ok()) continue;
-      const Introduction who = {Purpose::kData, config_.rank, peer};
-      last = ProveAsClient(socket.get(), config_.secret, who,
-                           std::min(deadline, DeadlineIn(kHandshakeSeconds)), nullptr);
-      PairParts parts;
-      if (last.ok()) last = Agree(std::move(socket), peer, nullptr, &parts);
-      if (last.ok()) {
-        std::lock_guard<std::mutex> lock(mutex_);
-        entries_[peer].state = State::kThere;
-        entries_[peer].parts = std::move(parts);
-        return OkStatus();
-      }
-      last = last.Prefixed(addresses[0].HostAndPort());
-    }
-    WaitFor(-1, 0, std::min(deadline, DeadlineIn(pause)), nullptr);
-    pause = std::min(pause * 1.5, 0.5);
-  } while (Clock::now() < deadline);
-  return DeadlineExceeded("rank " + std::to_string(config_.rank) + " could not connect to " +
-                          NameOf(contact.info) + ": " + last.message() +
-                          "; did that rank fail, or is a firewall between the hosts?");
-}
-
-Status Assembly::Await(Deadline deadline) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  const auto missing = [this] {
-    std::string names;
-    for (int rank = 0; rank < config_.size; ++rank) {
-      if (rank == config_.rank || entries_[rank].state == State::kThere) continue;
-      names += (names.empty() ? "" : ", ") + NameOf(contacts_[rank].info);
-    }
-    return names;
-  };
-  changed_.wait_until(lock, deadline, [&] { return missing().empty(); });
-  const std::string names = missing();
-  if (names.empty()) return OkStatus();
-  return DeadlineExceeded(names + " came to the store but did not connect to rank " +
-                          std::to_string(config_.rank) +
-                          " in time: did that rank fail, or is a firewall between the hosts?");
-}
-
-std::map<int, PairParts> Assembly::Take() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  std::map<int, PairParts> parts;
-  for (int rank = 0; rank < config_.size; ++rank) {
-    if (rank != config_.rank) parts.emplace(rank, std::move(entries_[rank].parts));
-  }
-  return parts;
-}
+constexpr int kMaxSocketsPerRail = 64;
 
 Status Check(const JobConfig& config) {
   if (config.size < 1) {
@@ -186,6 +33,11 @@ Status Check(const JobConfig& config) {
   }
   if (config.size > 1 && config.secret.empty()) {
     return InvalidArgument("DDL_SECRET is empty: set it to the same random text on every rank");
+  }
+  if (config.sockets_per_rail < 1 || config.sockets_per_rail > kMaxSocketsPerRail) {
+    return InvalidArgument("DDL_SOCKETS_PER_RAIL: " + std::to_string(config.sockets_per_rail) +
+                           " is not a number of sockets from 1 to " +
+                           std::to_string(kMaxSocketsPerRail));
   }
   return OkStatus();
 }
@@ -207,8 +59,10 @@ Status StartStore(const JobConfig& config, std::unique_ptr<JobAnchor>* anchor) {
 }
 
 // This machine's addresses as others may reach them, the one that leads to the store first.
-std::vector<std::string> OwnAddresses(const JobConfig& config) {
-  std::vector<std::string> addresses = InterfaceAddresses();
+std::vector<std::string> OwnAddresses(const JobConfig& config,
+                                      const std::vector<HostInterface>& interfaces) {
+  std::vector<std::string> addresses;
+  for (const HostInterface& each : interfaces) addresses.push_back(each.address);
   HostPort where;
   std::vector<Address> store;
   if (ParseHostPort(config.rendezvous, &where).ok() &&
@@ -218,6 +72,53 @@ std::vector<std::string> OwnAddresses(const JobConfig& config) {
     if (at != addresses.end()) std::rotate(addresses.begin(), at, at + 1);
   }
   return addresses;
+}
+
+Status DecodeAll(const JobConfig& config, const std::vector<std::string>& blobs,
+                 std::vector<Contact>* contacts) {
+  contacts->resize(blobs.size());
+  for (size_t i = 0; i < blobs.size(); ++i) {
+    Contact& contact = (*contacts)[i];
+    DDL_RETURN_IF_ERROR(Decode(blobs[i], static_cast<int>(i), &contact));
+    if (contact.sockets_per_rail != config.sockets_per_rail) {
+      return InvalidArgument("DDL_SOCKETS_PER_RAIL is " + std::to_string(config.sockets_per_rail) +
+                             " on rank " + std::to_string(config.rank) + " but " +
+                             std::to_string(contact.sockets_per_rail) + " on " +
+                             NameOf(contact.info) + ": it must be the same on every rank");
+    }
+  }
+  return OkStatus();
+}
+
+// Connects what carries data between hosts. `rails` are the candidates, then those that work
+// between every two ranks: each rank knows of the connections that it has made, and all exchange
+// what they know.
+Status ConnectRails(const JobConfig& config, int store, Deadline deadline, Assembly* assembly,
+                    std::vector<std::string>* rails) {
+  const bool known = !rails->front().empty();
+  if (!known && config.sockets_per_rail == 1) return OkStatus();  // the primary connections do
+  std::vector<std::string> problems = assembly->DialRails(deadline);
+  if (known) {
+    std::vector<std::string> blobs;
+    DDL_RETURN_IF_ERROR(ExchangeInStore(store, config, EncodeProblems(problems), deadline, &blobs));
+    DDL_RETURN_IF_ERROR(MergeProblems(blobs, rails->size(), &problems));
+  } else if (!problems[0].empty()) {
+    return Unavailable(problems[0]);
+  }
+  std::vector<int> kept;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < rails->size(); ++i) {
+    if (problems[i].empty()) {
+      kept.push_back(static_cast<int>(i));
+      names.push_back((*rails)[i]);
+    } else if (config.rank == 0) {
+      DDL_LOG(kWarning) << "network " << (*rails)[i]
+                        << " is on every host but carries no data: " << problems[i];
+    }
+  }
+  if (names.empty()) names.emplace_back();
+  *rails = std::move(names);
+  return assembly->FinishRails(kept, deadline);
 }
 
 // Ends what runs on the listener's threads before the assembly goes.
@@ -237,6 +138,9 @@ Status ConnectMesh(const JobConfig& config, Mesh* mesh) {
   *mesh = Mesh();
   Contact own;
   own.info = {config.rank, HostName(), HostId(), static_cast<int>(getpid())};
+  own.info.interfaces = UsableInterfaces();
+  own.info.gpus = CountGpus();
+  DDL_RETURN_IF_ERROR(SelectInterfaces(config.interfaces, own.info.hostname, &own.info.interfaces));
   if (config.size == 1) {
     mesh->pairs.resize(1);
     mesh->peers.push_back(own.info);
@@ -248,34 +152,34 @@ Status ConnectMesh(const JobConfig& config, Mesh* mesh) {
 
   Fd socket;
   DDL_RETURN_IF_ERROR(Listen("", 0, &socket, &own.port));
-  own.addresses = OwnAddresses(config);
+  own.sockets_per_rail = config.sockets_per_rail;
+  own.addresses = OwnAddresses(config, own.info.interfaces);
   Assembly assembly(config);
   Listener listener(std::move(socket), config.secret, Purpose::kData, config.rank,
                     [&assembly, &listener](Fd fd, const Introduction& who) {
-                      assembly.Accept(std::move(fd), who.from, listener.stop());
+                      assembly.Accept(std::move(fd), who, listener.stop());
                     });
   const Closing closing{&assembly, &listener};
 
   std::vector<std::string> blobs;
   std::string local_address;
-  DDL_RETURN_IF_ERROR(JoinStore(config, Encode(own), &blobs, &local_address));
-  std::vector<Contact> contacts(config.size);
-  for (int rank = 0; rank < config.size; ++rank) {
-    DDL_RETURN_IF_ERROR(Decode(blobs[rank], rank, &contacts[rank]));
-  }
-  assembly.SetContacts(contacts);
+  Fd store;
+  DDL_RETURN_IF_ERROR(JoinStore(config, Encode(own), &blobs, &local_address, &store));
+  std::vector<Contact> contacts;
+  DDL_RETURN_IF_ERROR(DecodeAll(config, blobs, &contacts));
+  for (const Contact& contact : contacts) mesh->peers.push_back(contact.info);
+  mesh->rails = CommonNetworks(mesh->peers);
+  assembly.SetContacts(std::move(contacts), mesh->rails);
   const Deadline deadline =
       std::max(join_deadline, DeadlineIn(std::min(config.join_timeout, kMinConnectSeconds)));
-  for (int peer = 0; peer < config.rank; ++peer) {
-    DDL_RETURN_IF_ERROR(assembly.Dial(peer, deadline));
-  }
-  DDL_RETURN_IF_ERROR(assembly.Await(deadline));
+  DDL_RETURN_IF_ERROR(assembly.DialPrimaries(deadline));
+  DDL_RETURN_IF_ERROR(assembly.AwaitPrimaries(deadline));
+  DDL_RETURN_IF_ERROR(ConnectRails(config, store.get(), deadline, &assembly, &mesh->rails));
 
   mesh->pairs.resize(config.size);
   for (auto& [rank, parts] : assembly.Take()) {
     mesh->pairs[rank] = NewStreamPair(std::move(parts));
   }
-  for (Contact& contact : contacts) mesh->peers.push_back(std::move(contact.info));
   mesh->anchor = std::move(anchor);
   return OkStatus();
 }

@@ -13,6 +13,7 @@ namespace tf_ddl {
 struct Contact {
   PeerInfo info;
   int port = 0;
+  int sockets_per_rail = 1;
   std::vector<std::string> addresses;  // best first
 };
 

@@ -21,6 +21,18 @@ struct JobConfig {
   double join_timeout = 60.0;     // seconds until a missing rank is an error
   bool use_shared_memory = true;  // false: TCP even inside a host
   bool use_cma = true;            // false: shared-memory rings only inside a host
+  // Network interfaces to use, "eth0,eth1"; empty: all. An error if this host lacks one.
+  std::string interfaces;
+  int sockets_per_rail = 1;       // between two hosts, on every rail
+  double silence_timeout = 60.0;  // seconds without an answer until another host counts as lost
+};
+
+// An address of a host that other hosts may know.
+struct HostInterface {
+  std::string name;     // "eth0"
+  std::string address;  // "10.1.0.7"
+  std::string network;  // "10.1.0.0/24"
+  int speed_mbit = 0;   // megabits per second; 0: unknown
 };
 
 struct PeerInfo {
@@ -28,6 +40,8 @@ struct PeerInfo {
   std::string hostname;
   std::string host_id;  // equal exactly for ranks that share kernel and namespaces
   int pid = 0;
+  std::vector<HostInterface> interfaces = {};  // those that may be used
+  int gpus = 0;
 };
 
 // What holds the job together besides the pairs (rank 0's store), alive as long as the job.
@@ -40,6 +54,9 @@ struct Mesh {
   std::vector<std::unique_ptr<Pair>> pairs;  // by rank; pairs[own rank] is null
   std::vector<PeerInfo> peers;               // by rank, own included
   std::unique_ptr<JobAnchor> anchor;
+  // Networks on which all hosts reach each other, the same list on every rank. {""}: none in
+  // common, or only one host; data goes wherever the routing tables say.
+  std::vector<std::string> rails = {""};
 };
 
 // Joins the store, waits for all ranks (until config.join_timeout), connects to every peer and
@@ -47,7 +64,7 @@ struct Mesh {
 //   kDeadlineExceeded  ranks that did not come, by number
 //   kPermissionDenied  wrong secret
 //   kAlreadyExists     the store's port is in use; or this rank is already there
-//   kInvalidArgument   world sizes differ; malformed config
+//   kInvalidArgument   world sizes or settings differ; malformed config
 Status ConnectMesh(const JobConfig& config, Mesh* mesh);
 
 // Pairs between `size` ranks that are threads of this process: result[r] is rank r's mesh.

@@ -169,7 +169,7 @@ Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& p
     }
     why = negotiation.why_not;
   } else {
-    SetKeepAlive(socket.get());
+    SetKeepAlive(socket.get(), config.silence_timeout);
   }
   DDL_LOG(kInfo) << "data to and from " << parts->peer_name << " travels by " << parts->transport
                  << (why.empty() ? "" : " (" + why + ")");

@@ -35,6 +35,11 @@ TEST(HandshakeTest, TheSameSecretPasses) {
   EXPECT_TRUE(result.client.ok()) << result.client.message();
   EXPECT_TRUE(result.server.ok()) << result.server.message();
   EXPECT_EQ(result.who.from, 3);
+  EXPECT_EQ(result.who.rail, -1);
+  const Result data = Meet("same", "same", {Purpose::kData, 3, 1, 2, 5});
+  EXPECT_TRUE(data.server.ok()) << data.server.message();
+  EXPECT_EQ(data.who.rail, 2);
+  EXPECT_EQ(data.who.number, 5);
 }
 
 TEST(HandshakeTest, AnotherSecretPurposeOrRankDoesNot) {
@@ -52,7 +57,7 @@ TEST(HandshakeTest, AServerWithoutTheSecretIsRefused) {
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
   Fd a(ends[0]);
   Fd b(ends[1]);
-  std::string hello = std::string("tf_ddl\1l") + std::string(32, 'n');
+  std::string hello = std::string("tf_ddl\2l") + std::string(32, 'n');
   std::string answer = std::string("\1") + std::string(32, 'm');
   hello += answer;
   ASSERT_TRUE(WriteAll(b.get(), hello.data(), hello.size(), DeadlineIn(1), nullptr).ok());

@@ -102,6 +102,69 @@ TEST(StoreTest, EveryRankGetsEverybodysBlob) {
   }
 }
 
+// Joins and then exchanges once more, unless `leave` says that the rank goes away instead.
+std::vector<Joined> JoinAndExchange(const Store& store, int size, int leave, double seconds) {
+  std::vector<Joined> results(size);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([&, rank] {
+      const JobConfig config = ConfigFor(store, rank, size);
+      Joined& joined = results[rank];
+      Fd connection;
+      joined.status = JoinStore(config, "first", &joined.blobs, &joined.address, &connection);
+      if (!joined.status.ok() || rank == leave) return;
+      joined.status = ExchangeInStore(connection.get(), config, std::string(rank, 'x'),
+                                      DeadlineIn(seconds), &joined.blobs);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return results;
+}
+
+TEST(StoreTest, RanksExchangeOnceMore) {
+  auto store = NewStore(5);
+  for (const Joined& joined : JoinAndExchange(*store, 5, -1, 5)) {
+    ASSERT_TRUE(joined.status.ok()) << joined.status.message();
+    ASSERT_EQ(joined.blobs.size(), 5u);
+    for (int rank = 0; rank < 5; ++rank) EXPECT_EQ(joined.blobs[rank], std::string(rank, 'x'));
+  }
+}
+
+TEST(StoreTest, ARankThatLeavesInsteadIsNamedAtOnce) {
+  auto store = NewStore(3);
+  const Deadline start = Clock::now();
+  const auto results = JoinAndExchange(*store, 3, 1, 10);
+  EXPECT_LT(Clock::now() - start, std::chrono::seconds(3));
+  for (const int rank : {0, 2}) {
+    EXPECT_EQ(results[rank].status.code(), Code::kUnavailable);
+    EXPECT_TRUE(Says(results[rank].status, "rank 1 (host ")) << results[rank].status.message();
+    EXPECT_TRUE(Says(results[rank].status, "left while the ranks connected"));
+  }
+}
+
+TEST(StoreTest, AStoreThatEndsDoesNotWaitForAnExchange) {
+  auto store = NewStore(2);
+  std::vector<Fd> connections(2);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 2; ++rank) {
+    threads.emplace_back([&, rank] {
+      Joined joined;
+      const JobConfig config = ConfigFor(*store, rank, 2);
+      EXPECT_TRUE(JoinStore(config, "", &joined.blobs, &joined.address, &connections[rank]).ok());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const JobConfig config = ConfigFor(*store, 0, 2);
+  std::thread ender([&] {
+    usleep(100000);
+    store.reset();
+  });
+  std::vector<std::string> blobs;
+  EXPECT_EQ(ExchangeInStore(connections[0].get(), config, "", DeadlineIn(5), &blobs).code(),
+            Code::kUnavailable);
+  ender.join();
+}
+
 TEST(StoreTest, ARankThatDoesNotComeIsNamedToEverybody) {
   auto store = NewStore(4, 0.3);
   const Deadline start = Clock::now();

@@ -16,8 +16,9 @@ class DeathTest : public ::testing::TestWithParam<Kind> {
  protected:
   JobConfig ConfigOf(int rank) const {
     JobConfig config = Config(rank, 2, port_);
-    config.use_shared_memory = GetParam() != Kind::kTcp;
+    config.use_shared_memory = GetParam() == Kind::kCma || GetParam() == Kind::kShm;
     config.use_cma = GetParam() == Kind::kCma;
+    config.sockets_per_rail = GetParam() == Kind::kSockets ? 3 : 1;
     return config;
   }
 
@@ -200,7 +201,8 @@ TEST_P(DeathTest, AStoppedPeerIsNotADeadOne) {
   ExpectLossIsNamed();
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, DeathTest, ::testing::Values(Kind::kCma, Kind::kShm, Kind::kTcp),
+INSTANTIATE_TEST_SUITE_P(Kinds, DeathTest,
+                         ::testing::Values(Kind::kCma, Kind::kShm, Kind::kTcp, Kind::kSockets),
                          [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace

@@ -29,7 +29,17 @@
 
 namespace tf_ddl {
 
-enum class Kind { kMemory, kLoopbackRing, kTinyRing, kTinyRingPull, kCma, kShm, kTcp, kRails };
+enum class Kind {
+  kMemory,
+  kLoopbackRing,
+  kTinyRing,
+  kTinyRingPull,
+  kCma,
+  kShm,
+  kTcp,
+  kSockets,
+  kRails
+};
 
 inline const char* NameOf(Kind kind) {
   switch (kind) {
@@ -47,6 +57,8 @@ inline const char* NameOf(Kind kind) {
       return "Shm";
     case Kind::kTcp:
       return "Tcp";
+    case Kind::kSockets:
+      return "Sockets";
     case Kind::kRails:
       return "Rails";
   }
@@ -169,8 +181,9 @@ inline std::vector<Mesh> MakeMeshes(Kind kind, int size) {
   std::vector<JobConfig> configs;
   for (int rank = 0; rank < size; ++rank) {
     configs.push_back(Config(rank, size, port));
-    configs.back().use_shared_memory = kind != Kind::kTcp;
+    configs.back().use_shared_memory = kind != Kind::kTcp && kind != Kind::kSockets;
     configs.back().use_cma = kind == Kind::kCma;
+    configs.back().sockets_per_rail = kind == Kind::kSockets ? 3 : 1;
   }
   for (const Status& status : ConnectAll(configs, &meshes)) {
     EXPECT_TRUE(status.ok()) << status.message();

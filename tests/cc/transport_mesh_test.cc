@@ -56,6 +56,52 @@ TEST(MeshTest, TransportsAreAsConfigured) {
   }
 }
 
+TEST(MeshTest, SeveralSocketsForEveryRail) {
+  std::vector<Mesh> meshes = MakeMeshes(Kind::kSockets, 3);
+  ASSERT_EQ(meshes.size(), 3u);
+  for (int rank = 0; rank < 3; ++rank) {
+    EXPECT_EQ(meshes[rank].rails, std::vector<std::string>{""});
+    for (const auto& pair : meshes[rank].pairs) {
+      if (pair == nullptr) continue;
+      EXPECT_EQ(pair->rails(), 1);
+      EXPECT_EQ(pair->num_sockets(), 4);
+      EXPECT_EQ(pair->Links().size(), 3u);
+    }
+  }
+  // Where there is shared memory they would be of no use.
+  std::vector<JobConfig> configs;
+  const int port = FreePort();
+  for (int rank = 0; rank < 2; ++rank) configs.push_back(Config(rank, 2, port));
+  for (JobConfig& config : configs) config.sockets_per_rail = 2;
+  for (const Status& status : ConnectAll(configs, &meshes)) ASSERT_TRUE(status.ok());
+  EXPECT_EQ(meshes[0].pairs[1]->num_sockets(), 1);
+}
+
+TEST(MeshTest, EveryRankHasTheSameNumberOfSockets) {
+  const int port = FreePort();
+  std::vector<JobConfig> configs = {Config(0, 2, port), Config(1, 2, port)};
+  configs[1].sockets_per_rail = 2;
+  std::vector<Mesh> meshes;
+  for (const Status& status : ConnectAll(configs, &meshes)) {
+    EXPECT_EQ(status.code(), Code::kInvalidArgument);
+    EXPECT_TRUE(Says(status, "DDL_SOCKETS_PER_RAIL")) << status.message();
+  }
+  for (const int sockets : {0, -1, 65}) {
+    configs[0].sockets_per_rail = sockets;
+    Mesh mesh;
+    EXPECT_EQ(ConnectMesh(configs[0], &mesh).code(), Code::kInvalidArgument);
+  }
+}
+
+TEST(MeshTest, AnInterfaceThatIsNotThereIsNamed) {
+  JobConfig config = Config(0, 2, FreePort());
+  config.interfaces = "nosuch0";
+  Mesh mesh;
+  const Status status = ConnectMesh(config, &mesh);
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_TRUE(Says(status, "DDL_INTERFACES names nosuch0; host ")) << status.message();
+}
+
 TEST(MeshTest, RanksThatDisagreeAboutMemoryUseWhatBothCan) {
   const int port = FreePort();
   std::vector<JobConfig> configs;
@@ -74,7 +120,7 @@ TEST(MeshTest, RanksThatDisagreeAboutMemoryUseWhatBothCan) {
 }
 
 TEST(MeshTest, NineRanksAllToAll) {
-  for (const Kind kind : {Kind::kMemory, Kind::kCma, Kind::kTcp}) {
+  for (const Kind kind : {Kind::kMemory, Kind::kCma, Kind::kTcp, Kind::kSockets}) {
     constexpr int kSize = 9;
     const size_t n = 40000;
     std::vector<Mesh> meshes = MakeMeshes(kind, kSize);

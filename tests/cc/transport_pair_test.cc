@@ -328,7 +328,7 @@ TEST_P(PairTest, ManyLargeMessagesBothWaysOnTwoThreads) {
 INSTANTIATE_TEST_SUITE_P(Kinds, PairTest,
                          ::testing::Values(Kind::kMemory, Kind::kLoopbackRing, Kind::kTinyRing,
                                            Kind::kTinyRingPull, Kind::kCma, Kind::kShm, Kind::kTcp,
-                                           Kind::kRails),
+                                           Kind::kSockets, Kind::kRails),
                          [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace

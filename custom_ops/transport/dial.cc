@@ -1,0 +1,51 @@
+#include "transport/dial.h"
+
+#include <poll.h>
+
+#include <algorithm>
+
+namespace tf_ddl {
+namespace {
+
+// Until all connections under way are decided, or the deadline.
+void AwaitConnections(Deadline deadline, std::vector<Call*> pending) {
+  while (!pending.empty()) {
+    std::vector<pollfd> fds;
+    for (const Call* call : pending) fds.push_back({call->socket.get(), POLLOUT, 0});
+    poll(fds.data(), fds.size(), MillisLeft(deadline));
+    const bool late = Clock::now() >= deadline;
+    std::vector<Call*> left;
+    for (size_t i = 0; i < pending.size(); ++i) {
+      Call* const call = pending[i];
+      if (fds[i].revents != 0) {
+        call->status = FinishConnect(call->socket.get(), call->to);
+      } else if (late) {
+        call->status = DeadlineExceeded(call->to.HostAndPort() + ": no answer in time");
+      } else {
+        left.push_back(call);
+      }
+    }
+    pending.swap(left);
+  }
+}
+
+}  // namespace
+
+void Dial(const std::string& secret, Deadline deadline, std::vector<Call>* calls) {
+  std::vector<Call*> pending;
+  for (Call& call : *calls) {
+    call.status = StartConnect(call.to, call.from, &call.socket);
+    if (call.status.ok()) pending.push_back(&call);
+  }
+  AwaitConnections(deadline, std::move(pending));
+  for (Call& call : *calls) {
+    if (call.status.ok()) {
+      call.status =
+          ProveAsClient(call.socket.get(), secret, call.who, DeadlineIn(kHandshakeSeconds), nullptr)
+              .Prefixed(call.to.HostAndPort());
+    }
+    if (!call.status.ok()) call.socket.Reset();
+  }
+}
+
+}  // namespace tf_ddl

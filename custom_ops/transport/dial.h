@@ -1,0 +1,31 @@
+// Connections to several places at the same time, so that one that does not answer costs its
+// timeout only once.
+#ifndef TF_DDL_TRANSPORT_DIAL_H_
+#define TF_DDL_TRANSPORT_DIAL_H_
+
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/socket.h"
+#include "base/status.h"
+#include "base/time.h"
+#include "rendezvous/handshake.h"
+
+namespace tf_ddl {
+
+struct Call {
+  Introduction who;
+  Address to;
+  LocalEnd from;
+  // What became of it.
+  Fd socket;
+  Status status;
+};
+
+// Connects all and proves the secret on each. Whatever is not connected at the deadline has failed.
+void Dial(const std::string& secret, Deadline deadline, std::vector<Call>* calls);
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_TRANSPORT_DIAL_H_
