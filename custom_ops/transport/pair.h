@@ -71,6 +71,9 @@ enum class ControlKind : uint32_t {
   kGroup = 3,   // engine: a group's specification, for comparison
   kAgreed = 4,  // engine: rank 0's answer
   kOrder = 5,   // engine: the agreed order of a group's tensors
+  kLinks = 6,   // communicator: measured links, and the model made of them
+  kPlans = 7,   // engine: rank 0's choice of plans
+  kReport = 8,  // engine: what a rank measured while training
 };
 
 class PairEvents {
