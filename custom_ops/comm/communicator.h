@@ -81,6 +81,9 @@ class Communicator {
   virtual const LinkModel& links() const = 0;
   // Whether every peer's memory can be read in place.
   virtual bool all_pull() const = 0;
+  // How many sockets there are on a rail to another host, and how many of them to use (0: all).
+  virtual int max_sockets() const = 0;
+  virtual void UseSockets(int n) = 0;
 
   virtual void set_events(CommunicatorEvents* events) = 0;
   virtual void Start(std::unique_ptr<Collective> collective) = 0;

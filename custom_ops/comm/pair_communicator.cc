@@ -102,6 +102,20 @@ std::vector<LinkStats> PairCommunicator::ReadLinksTo(int rank) const {
   return rank == rank_ ? std::vector<LinkStats>() : mesh_.pairs[rank]->Links();
 }
 
+int PairCommunicator::max_sockets() const {
+  int most = 1;
+  for (const auto& pair : mesh_.pairs) {
+    if (pair != nullptr) most = std::max(most, pair->sockets_per_rail());
+  }
+  return most;
+}
+
+void PairCommunicator::UseSockets(int n) {
+  for (const auto& pair : mesh_.pairs) {
+    if (pair != nullptr) pair->UseSockets(n);
+  }
+}
+
 void PairCommunicator::Start(std::unique_ptr<Collective> collective) {
   if (failed_ || closed_) return;  // its caller has been told through OnFailure
   auto run = std::make_unique<PlanRun>(std::move(collective), options_.max_lanes, &wires_);

@@ -34,6 +34,8 @@ class PairCommunicator : public Communicator, public PairEvents {
   const LinkModel& links() const override { return links_; }
   void set_links(LinkModel links) { links_ = std::move(links); }
   bool all_pull() const override { return all_pull_; }
+  int max_sockets() const override;
+  void UseSockets(int n) override;
   // For measuring: null for this rank.
   Pair* pair(int rank) const { return wires_.pairs[rank]; }
   // Keeps a control frame for the next events.

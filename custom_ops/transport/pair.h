@@ -107,6 +107,10 @@ class Pair {
   virtual void Send(const Tag& tag, int rail, std::vector<iovec> pieces,
                     std::function<void()> done) = 0;
 
+  // How many sockets there are on a rail, and how many of them Send uses from now on (0: all).
+  virtual int sockets_per_rail() const = 0;
+  virtual void UseSockets(int n) = 0;
+
   // Receives the message `tag` into `sink`; `sink` must live until `done` has run or the Pair is
   // destroyed. A message that arrives before its Receive is kept (a copy, or its addresses).
   virtual void Receive(const Tag& tag, Sink* sink, std::function<void()> done) = 0;
