@@ -1,7 +1,8 @@
 // A Communicator runs plans among the ranks of a job. Implementations are equals behind this
 // interface: host (processes, comm/host.h), loopback (threads, comm/loopback.h), NCCL later.
 //
-// Threading: everything but Wake and LinksTo is called by one thread, the engine's progress thread.
+// Threading: everything but Wake, Rails and LinksTo is called by one thread, the engine's progress
+// thread.
 #ifndef TF_DDL_COMM_COMMUNICATOR_H_
 #define TF_DDL_COMM_COMMUNICATOR_H_
 
@@ -57,6 +58,8 @@ class Communicator {
   virtual std::string HostOf(int rank) const = 0;
   // How data travels to `rank`: "cma", "shm", "tcp", "memory", "self".
   virtual std::string TransportTo(int rank) const = 0;
+  // The networks that lanes can choose from (see Mesh); does not change.
+  virtual const std::vector<std::string>& Rails() const = 0;
   // The sockets that carry data to `rank`, with no more than bytes_written filled in. Any thread.
   virtual std::vector<LinkStats> LinksTo(int rank) const = 0;
   // The plan for an all-reduce of `count` elements.
