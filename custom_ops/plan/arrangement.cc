@@ -7,7 +7,7 @@ namespace tf_ddl {
 std::vector<int> Positions(const Colour& colour, const Topology& topology) {
   std::vector<int> positions;
   const bool by_number =
-      colour.algorithm == "grid" && colour.hosts.empty() && !topology.grid.empty();
+      colour.algorithm == "grid" && colour.hosts.empty() && colour.grid == topology.grid;
   if (by_number || topology.hosts.size() == 1) {
     positions.resize(topology.size());
     std::iota(positions.begin(), positions.end(), 0);

@@ -11,7 +11,8 @@
 namespace tf_ddl {
 
 // Ranks in the order in which the colour counts them: host after host, in the order of
-// `colour.hosts`, or by number where the user said which rank stands where (topology.grid).
+// `colour.hosts`, or by number in the grid for which the user said where ranks stand
+// (topology.grid).
 std::vector<int> Positions(const Colour& colour, const Topology& topology);
 
 // The order in which dimensions are reduced: colour.order, or 0, 1, 2, ...

@@ -69,7 +69,15 @@ std::vector<Segment> Segments(const HostRanks& hosts, const Range& range) {
   return segments;
 }
 
+int Turns(const std::vector<Segment>& segments) {
+  int turns = 1;
+  for (const Segment& segment : segments) turns = std::max(turns, segment.turn + 1);
+  return turns;
+}
+
 }  // namespace
+
+int ByHostTurns(const HostRanks& hosts) { return Turns(Segments(hosts, {0, int64_t{1} << 24})); }
 
 Lane ByHostLane(const HostRanks& hosts, int rank, const Range& range) {
   const int host_count = static_cast<int>(hosts.size());
@@ -93,8 +101,7 @@ Lane ByHostLane(const HostRanks& hosts, int rank, const Range& range) {
   const Buffer from = local.size() > 1 ? Buffer::kOutput : Buffer::kInput;
 
   const std::vector<Segment> segments = Segments(hosts, range);
-  int turns = 1;
-  for (const Segment& segment : segments) turns = std::max(turns, segment.turn + 1);
+  const int turns = Turns(segments);
   const size_t scatter = lane.rounds.size();
   const size_t ring_rounds = static_cast<size_t>(host_count - 1) * turns;
   const size_t gather = scatter + ring_rounds + 1;

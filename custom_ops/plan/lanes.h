@@ -55,6 +55,8 @@ Lane HalvingLane(const Halving& halving, int rank, const Range& range);
 // visits them.
 using HostRanks = std::vector<std::vector<int>>;
 Lane ByHostLane(const HostRanks& hosts, int rank, const Range& range);
+// How many rounds each step of its ring over the hosts takes.
+int ByHostTurns(const HostRanks& hosts);
 
 }  // namespace tf_ddl
 
