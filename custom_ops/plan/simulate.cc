@@ -2,42 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
-#include <map>
 #include <queue>
 #include <string>
 #include <utility>
 
 #include "plan/simulated_messages.h"
 #include "plan/simulated_ranks.h"
+#include "plan/simulated_run.h"
 #include "plan/symmetry.h"
 #include "plan/time_shares.h"
 
 namespace tf_ddl {
 namespace {
-
-// One collective on one simulated rank.
-struct Run {
-  struct Colour {
-    std::vector<int> lanes;  // in the plan's order
-    size_t next = 0;
-    int active = 0;
-  };
-
-  int collective = 0;
-  int rank = 0;  // simulated
-  Plan plan;
-  std::map<int, Colour> colours;
-  size_t unfinished = 0;  // lanes
-};
-
-struct LaneState {
-  int run = 0;
-  int lane = 0;
-  size_t round = 0;
-  int pending = 0;              // messages not done, +1 while posting
-  std::deque<Step> reductions;  // receives that must be applied in this order, the rest of them
-};
 
 struct Event {
   double time;
@@ -82,10 +58,14 @@ class Simulator {
 
  private:
   void At(double time, Event::Kind kind, int what) { events_.push({time, order_++, kind, what}); }
-  void Begin(double work, int first, int second, Job job) {
-    const size_t number = shares_.Begin(now_, work, first, second);
+  void Begin(const TimeShares::Work& work, Job job) {
+    const size_t number = shares_.Begin(now_, work);
     if (number >= jobs_.size()) jobs_.resize(number + 1, job);
     jobs_[number] = job;
+  }
+  // What was begun first is ended first.
+  int64_t Priority(int collective, int lane) const {
+    return static_cast<int64_t>(collective) << 32 | lane;
   }
   int64_t Bytes(const Step& step, int collective) const {
     return (step.end - step.begin) * collectives_[collective].element_bytes;
@@ -93,7 +73,7 @@ class Simulator {
 
   void NextEvent();
   void StartCollective(int collective);
-  void StartLanes(int run, Run::Colour* colour);
+  void StartLanes(int run, SimulatedRun::Colour* colour);
   void StartRound(int lane);
   void PostMessages(int lane);
   void Post(int lane, const Step& step);
@@ -114,8 +94,8 @@ class Simulator {
   SimulatedRanks ranks_;
   TimeShares shares_{0};
 
-  std::vector<Run> runs_;
-  std::vector<LaneState> lanes_;
+  std::vector<SimulatedRun> runs_;
+  std::vector<SimulatedLane> lanes_;
   std::vector<int> unused_lanes_;
   std::vector<int> over_;  // lanes whose round is over
   SimulatedMessages messages_;
@@ -169,7 +149,7 @@ void Simulator::StartCollective(int collective) {
   ends_[collective] = now_;
   const size_t first_run = runs_.size();
   for (int rank = 0; rank < ranks_.size(); ++rank) {
-    Run run;
+    SimulatedRun run;
     run.collective = collective;
     run.rank = rank;
     run.plan = folded_.empty() ? collectives_[collective].plan(ranks_.Rank(rank))
@@ -185,7 +165,7 @@ void Simulator::StartCollective(int collective) {
   }
 }
 
-void Simulator::StartLanes(int run, Run::Colour* colour) {
+void Simulator::StartLanes(int run, SimulatedRun::Colour* colour) {
   while (colour->next < colour->lanes.size() && colour->active < options_.max_lanes) {
     if (unused_lanes_.empty()) {
       unused_lanes_.push_back(static_cast<int>(lanes_.size()));
@@ -193,7 +173,7 @@ void Simulator::StartLanes(int run, Run::Colour* colour) {
     }
     const int number = unused_lanes_.back();
     unused_lanes_.pop_back();
-    lanes_[number] = LaneState();
+    lanes_[number] = SimulatedLane();
     lanes_[number].run = run;
     lanes_[number].lane = colour->lanes[colour->next++];
     ++colour->active;
@@ -202,8 +182,8 @@ void Simulator::StartLanes(int run, Run::Colour* colour) {
 }
 
 void Simulator::StartRound(int number) {
-  LaneState& lane = lanes_[number];
-  const Run& run = runs_[lane.run];
+  SimulatedLane& lane = lanes_[number];
+  const SimulatedRun& run = runs_[lane.run];
   const auto& rounds = run.plan.lanes[lane.lane].rounds;
   lane.pending = 1;
   if (rounds.empty()) return Done(number);
@@ -214,14 +194,16 @@ void Simulator::StartRound(int number) {
     if (step.kind == StepKind::kScale && options_.mean) seconds += one;
   }
   if (seconds > 0) {
-    Begin(seconds, ranks_.Adding(run.rank), -1, {Job::kLocalSteps, number});
+    const int engine = ranks_.Adding(run.rank);
+    Begin({seconds, engine, Priority(run.collective, lane.lane), engine},
+          {Job::kLocalSteps, number});
   } else {
     PostMessages(number);
   }
 }
 
 void Simulator::PostMessages(int number) {
-  LaneState& lane = lanes_[number];
+  SimulatedLane& lane = lanes_[number];
   const Round& round = runs_[lane.run].plan.lanes[lane.lane].rounds[lane.round];
   for (const Step& step : round.steps) {
     if (step.kind == StepKind::kSend || step.kind == StepKind::kRecv) Post(number, step);
@@ -237,8 +219,8 @@ void Simulator::PostMessages(int number) {
 
 // The sender's, or the receiver's, half of a message.
 void Simulator::Post(int number, const Step& step) {
-  LaneState& lane = lanes_[number];
-  const Run& run = runs_[lane.run];
+  SimulatedLane& lane = lanes_[number];
+  const SimulatedRun& run = runs_[lane.run];
   const bool sends = step.kind == StepKind::kSend;
   const int rank = run.plan.rank;
   if (!ranks_.Exists(step.peer) || step.peer == rank) {
@@ -263,7 +245,7 @@ void Simulator::Post(int number, const Step& step) {
     ++count_;
     const int from = ranks_.HostOf(source), to = ranks_.HostOf(target);
     message.cost = remote ? links_.Between(rail, from, to) : links_.local;
-    message.out = remote ? ranks_.Out(from, rail) : ranks_.SendingLocally(key.from);
+    message.out = remote ? ranks_.Out(from, rail) : -1;
     message.in = remote ? ranks_.In(to, rail) : ranks_.Copying(key.to);
   }
   const int64_t bytes = Bytes(step, run.collective);
@@ -280,6 +262,7 @@ void Simulator::Post(int number, const Step& step) {
   ++lane.pending;
   if (sends) {
     message.sender = number;
+    message.target = target;
     At(now_ + message.cost.alpha, Event::kLatencyOver, index);
   } else {
     message.receiver = number;
@@ -292,7 +275,14 @@ void Simulator::MayFlow(int number) {
   const SimulatedMessage& message = messages_.at(number);
   if (!message.latency_over || message.receiver < 0) return;
   const double seconds = static_cast<double>(message.bytes) * message.cost.beta;
-  Begin(seconds, message.out, message.in, {Job::kBytes, number});
+  const MessageKey& key = message.key;
+  if (key.remote) {
+    const int queue = ranks_.servers() + messages_.Connection(number);
+    Begin({seconds, queue, 0, message.out, message.in}, {Job::kBytes, number});
+  } else {
+    Begin({seconds, message.in, Priority(key.collective, key.lane), message.in},
+          {Job::kBytes, number});
+  }
 }
 
 void Simulator::JobDone(const Job& job) {
@@ -302,7 +292,9 @@ void Simulator::JobDone(const Job& job) {
   Done(message.sender);
   const double seconds = static_cast<double>(message.bytes) * links_.gamma;
   if (message.reduce && seconds > 0) {
-    Begin(seconds, ranks_.Adding(message.key.to), -1, {Job::kAddition, job.what});
+    const int engine = ranks_.Adding(message.key.to);
+    const int64_t priority = Priority(message.key.collective, message.key.lane);
+    Begin({seconds, engine, priority, engine}, {Job::kAddition, job.what});
   } else {
     ReceiveDone(job.what);
   }
@@ -312,7 +304,7 @@ void Simulator::ReceiveDone(int number) {
   const int receiver = messages_.at(number).receiver;
   const bool reduce = messages_.at(number).reduce;
   messages_.Remove(number);
-  LaneState& lane = lanes_[receiver];
+  SimulatedLane& lane = lanes_[receiver];
   if (reduce && !lane.reductions.empty()) {
     const Step next = lane.reductions.front();
     lane.reductions.pop_front();
@@ -327,12 +319,12 @@ void Simulator::Done(int lane) {
 
 // Goes on to the lane's next round, or to the next lane.
 void Simulator::RoundOver(int number) {
-  LaneState& lane = lanes_[number];
+  SimulatedLane& lane = lanes_[number];
   const int run_number = lane.run;
-  Run& run = runs_[run_number];
+  SimulatedRun& run = runs_[run_number];
   const Lane& plan = run.plan.lanes[lane.lane];
   if (++lane.round < plan.rounds.size()) return StartRound(number);
-  Run::Colour* colour = &run.colours[plan.colour];
+  SimulatedRun::Colour* colour = &run.colours[plan.colour];
   --colour->active;
   unused_lanes_.push_back(number);
   if (--run.unfinished > 0) return StartLanes(run_number, colour);
@@ -342,8 +334,8 @@ void Simulator::RoundOver(int number) {
 }
 
 std::string Simulator::Name(int number) const {
-  const LaneState& lane = lanes_[number];
-  const Run& run = runs_[lane.run];
+  const SimulatedLane& lane = lanes_[number];
+  const SimulatedRun& run = runs_[lane.run];
   return "collective " + std::to_string(run.collective) + ", lane " + std::to_string(lane.lane) +
          ", round " + std::to_string(lane.round) + ": rank " + std::to_string(run.plan.rank);
 }

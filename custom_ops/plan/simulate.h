@@ -6,11 +6,12 @@
 //  * A message of n bytes takes alpha + n * beta when it is alone. Its latency runs from when it
 //    is sent; its bytes flow once it is awaited, too.
 //  * Between hosts, bytes take time of the sending host's interface to the lane's rail and of the
-//    receiving host's: each direction is shared equally by the messages that use it.
-//  * Within a host, bytes take time of the receiving rank's copying engine, and of the sending
-//    rank's outward link.
-//  * An addition takes gamma seconds per byte after its bytes have come. With `shared_engine` it
-//    shares the receiving rank's copying engine (one core does both); else it has its own.
+//    receiving host's. Each direction is shared equally by the pairs of ranks that use it; messages
+//    of one pair follow each other.
+//  * Within a host, bytes take time of the receiving rank's copying engine, which does first what
+//    was begun first: the earlier collective, the earlier lane.
+//  * An addition takes gamma seconds per byte after its bytes have come. With `shared_engine` it is
+//    done by the receiving rank's copying engine (one core does both); else by one of its own.
 // Not modelled: congestion inside the network, memory bandwidth beyond what `LinkModel::local`
 // says, the cores that TCP takes, skew between ranks.
 #ifndef TF_DDL_PLAN_SIMULATE_H_

@@ -1,7 +1,6 @@
 #include "plan/simulated_messages.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace tf_ddl {
 namespace {
@@ -46,6 +45,12 @@ int SimulatedMessages::FindOrAdd(const MessageKey& key, bool* added) {
 void SimulatedMessages::Remove(int number) {
   by_key_.erase(messages_[number].key);
   unused_.push_back(number);
+}
+
+int SimulatedMessages::Connection(int number) {
+  const SimulatedMessage& message = messages_[number];
+  const auto key = std::make_tuple(message.key.from, message.target, message.out);
+  return connections_.emplace(key, static_cast<int>(connections_.size())).first->second;
 }
 
 std::vector<int> SimulatedMessages::All() const {

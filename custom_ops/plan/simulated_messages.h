@@ -4,6 +4,8 @@
 #define TF_DDL_PLAN_SIMULATED_MESSAGES_H_
 
 #include <cstdint>
+#include <map>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -28,9 +30,10 @@ struct SimulatedMessage {
   MessageKey key;
   int64_t bytes = -1;
   LinkCost cost;
-  int out = 0;        // server of the sender
-  int in = 0;         // server of the receiver
+  int out = -1;       // server of the sender, for messages between hosts
+  int in = -1;        // server of the receiver
   int sender = -1;    // lane, once it has sent
+  int target = -1;    // the receiver's number in the topology, once it has been sent
   int receiver = -1;  // lane, once it waits for it
   bool latency_over = false;
   bool reduce = false;
@@ -41,6 +44,10 @@ class SimulatedMessages {
   // The number of the message of that name; `*added` if there was none.
   int FindOrAdd(const MessageKey& key, bool* added);
   void Remove(int number);
+
+  // The queue of a message between hosts that has been sent: those from one rank to another on one
+  // rail have one in common. From 0 on.
+  int Connection(int number);
 
   SimulatedMessage& at(int number) { return messages_[number]; }
   const SimulatedMessage& at(int number) const { return messages_[number]; }
@@ -54,6 +61,7 @@ class SimulatedMessages {
   std::vector<SimulatedMessage> messages_;
   std::vector<int> unused_;
   std::unordered_map<MessageKey, int, Hash> by_key_;
+  std::map<std::tuple<int, int, int>, int> connections_;  // by sender, target, interface
 };
 
 }  // namespace tf_ddl

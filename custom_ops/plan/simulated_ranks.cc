@@ -17,7 +17,7 @@ SimulatedRanks::SimulatedRanks(const Topology& topology, int rails, bool folded,
     std::iota(ranks_.begin(), ranks_.end(), 0);
     simulated_ = ranks_;
   }
-  interfaces_at_ = 3 * size();
+  interfaces_at_ = 2 * size();
 }
 
 }  // namespace tf_ddl

@@ -22,9 +22,8 @@ class SimulatedRanks {
   int HostOf(int rank) const { return places_[rank].host; }
 
   int servers() const { return interfaces_at_ + 2 * hosts_ * rails_; }
-  int Copying(int simulated) const { return 3 * simulated; }
-  int SendingLocally(int simulated) const { return 3 * simulated + 1; }
-  int Adding(int simulated) const { return 3 * simulated + (shared_engine_ ? 0 : 2); }
+  int Copying(int simulated) const { return 2 * simulated; }
+  int Adding(int simulated) const { return 2 * simulated + (shared_engine_ ? 0 : 1); }
   int Out(int host, int rail) const { return Interface(host, rail); }
   int In(int host, int rail) const { return Interface(host, rail) + 1; }
 
