@@ -84,7 +84,7 @@ int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, si
     job.join_timeout = config->join_timeout;
     job.use_shared_memory = config->use_shared_memory != 0;
     job.use_cma = config->use_cma != 0;
-    const Status status = tf_ddl::CreateHostCommunicator(job, tf_ddl::PlanChoice(), &communicator);
+    const Status status = tf_ddl::CreateHostCommunicator(job, tf_ddl::CommOptions(), &communicator);
     if (!status.ok()) return Report(status, error, error_size);
   }
   tf_ddl::EngineOptions options;

@@ -15,7 +15,9 @@
 #include "base/dtype.h"
 #include "base/status.h"
 #include "base/time.h"
+#include "base/wire.h"
 #include "plan/plan.h"
+#include "plan/topology.h"
 #include "transport/pair.h"
 
 namespace tf_ddl {
@@ -31,12 +33,24 @@ struct Segment {
 // A collective to run: the plan's element ranges refer to the concatenated segments.
 struct Collective {
   Tag tag;  // tag.part is filled in by the communicator
-  Plan plan;
+  std::shared_ptr<const Plan> plan;
   DType dtype = DType::kFloat32;
   ReduceOp op = ReduceOp::kSum;
+  WireFormat wire = WireFormat::kAsIs;  // of float32 between hosts; the same on every rank
   std::vector<Segment> segments;
   std::string name;  // for errors: "bucket 3 of group 'fit' (dense/kernel ... dense_1/bias)"
   std::function<void()> done;  // runs once, on success only
+};
+
+// How a communicator over pairs works.
+struct CommOptions {
+  int max_lanes = 4;         // under way at a time, per colour of a collective
+  bool narrow_all = false;   // 16-bit wire formats also where memory is shared (for tests)
+  bool measure_links = true;  // else: the usual costs are assumed
+  // What the user says of the topology: a grid, or all of it as text (plan/topology.h).
+  std::string grid;
+  std::string topology;
+  std::string links;  // a LinkModel as text; nothing is measured then
 };
 
 class CommunicatorEvents {
@@ -60,8 +74,16 @@ class Communicator {
   virtual std::string TransportTo(int rank) const = 0;
   // The sockets that carry data to `rank`, with no more than bytes_written filled in. Any thread.
   virtual std::vector<LinkStats> LinksTo(int rank) const = 0;
-  // The plan for an all-reduce of `count` elements.
-  virtual Plan PlanAllReduce(int64_t count, DType dtype) const = 0;
+  // The same as the kernel sees them now.
+  virtual std::vector<LinkStats> ReadLinksTo(int rank) const = 0;
+  // Where the ranks are, and what was measured of the links between them. Constant.
+  virtual const Topology& topology() const = 0;
+  virtual const LinkModel& links() const = 0;
+  // Whether every peer's memory can be read in place.
+  virtual bool all_pull() const = 0;
+  // How many sockets there are on a rail to another host, and how many of them to use (0: all).
+  virtual int max_sockets() const = 0;
+  virtual void UseSockets(int n) = 0;
 
   virtual void set_events(CommunicatorEvents* events) = 0;
   virtual void Start(std::unique_ptr<Collective> collective) = 0;

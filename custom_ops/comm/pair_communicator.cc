@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "plan/planner.h"
 
 namespace tf_ddl {
 namespace {
@@ -19,28 +18,37 @@ constexpr int kCloseMillis = 500;
 
 }  // namespace
 
-Status PairCommunicator::Create(int rank, Mesh mesh, const PlanChoice& choice,
-                                std::unique_ptr<Communicator>* communicator) {
-  std::unique_ptr<PairCommunicator> made(new PairCommunicator(rank, std::move(mesh), choice));
+Status PairCommunicator::Create(int rank, Mesh mesh, Topology topology, const CommOptions& options,
+                                std::unique_ptr<PairCommunicator>* communicator) {
+  std::unique_ptr<PairCommunicator> made(
+      new PairCommunicator(rank, std::move(mesh), std::move(topology), options));
   DDL_RETURN_IF_ERROR(made->OpenPoller());
   *communicator = std::move(made);
   return OkStatus();
 }
 
-PairCommunicator::PairCommunicator(int rank, Mesh mesh, const PlanChoice& choice)
-    : rank_(rank), mesh_(std::move(mesh)), choice_(choice) {
+PairCommunicator::PairCommunicator(int rank, Mesh mesh, Topology topology,
+                                   const CommOptions& options)
+    : rank_(rank),
+      mesh_(std::move(mesh)),
+      topology_(std::move(topology)),
+      options_(options),
+      links_(UsualLinks(static_cast<int>(topology_.rails.size()))) {
   const size_t size = mesh_.pairs.size();
   readable_.assign(size, true);
   want_write_.resize(size);
   gone_.assign(size, false);
   wires_.waiting.assign(size, 0);
+  wires_.narrow.assign(size, false);
   for (const auto& pair : mesh_.pairs) {
     wires_.pairs.push_back(pair.get());
     if (pair == nullptr) continue;
     pair->set_events(this);
     want_write_[pair->peer()].assign(pair->num_sockets(), false);
     all_pull_ = all_pull_ && pair->can_pull();
-    all_memory_ = all_memory_ && std::string(pair->transport()) != "tcp";
+    const bool tcp = std::string(pair->transport()) == "tcp";
+    all_memory_ = all_memory_ && !tcp;
+    wires_.narrow[pair->peer()] = tcp || options_.narrow_all;
   }
 }
 
@@ -90,19 +98,27 @@ std::string PairCommunicator::TransportTo(int rank) const {
   return rank == rank_ ? "self" : mesh_.pairs[rank]->transport();
 }
 
-Plan PairCommunicator::PlanAllReduce(int64_t count, DType dtype) const {
-  const int64_t element = static_cast<int64_t>(SizeOf(dtype));
-  if (count * element <= choice_.direct_bytes || size() == 1) {
-    return DirectPlan(rank_, size(), count);
+std::vector<LinkStats> PairCommunicator::ReadLinksTo(int rank) const {
+  return rank == rank_ ? std::vector<LinkStats>() : mesh_.pairs[rank]->Links();
+}
+
+int PairCommunicator::max_sockets() const {
+  int most = 1;
+  for (const auto& pair : mesh_.pairs) {
+    if (pair != nullptr) most = std::max(most, pair->sockets_per_rail());
   }
-  const int64_t lane_count = choice_.lane_bytes / element * size();
-  if (all_pull_) return PairwisePlan(rank_, size(), count, lane_count);
-  return RingPlan(rank_, size(), count, lane_count);
+  return most;
+}
+
+void PairCommunicator::UseSockets(int n) {
+  for (const auto& pair : mesh_.pairs) {
+    if (pair != nullptr) pair->UseSockets(n);
+  }
 }
 
 void PairCommunicator::Start(std::unique_ptr<Collective> collective) {
   if (failed_ || closed_) return;  // its caller has been told through OnFailure
-  auto run = std::make_unique<PlanRun>(std::move(collective), choice_.max_lanes, &wires_);
+  auto run = std::make_unique<PlanRun>(std::move(collective), options_.max_lanes, &wires_);
   PlanRun* started = run.get();
   runs_.push_back(std::move(run));
   // The first rounds start here; the end of the run is seen by Poll, never inside Start.
@@ -114,9 +130,14 @@ void PairCommunicator::SendControl(int peer, ControlKind kind, const std::string
   wires_.pairs[peer]->SendControl(kind, payload);
 }
 
+void PairCommunicator::Hold(int peer, ControlKind kind, std::string payload) {
+  held_.push_back({peer, kind, std::move(payload)});
+}
+
 bool PairCommunicator::Poll() {
   if (failed_ || closed_) return false;
   bool moved = false;
+  for (Held& held : std::exchange(held_, {})) OnControl(held.peer, held.kind, held.payload);
   if (++polls_since_check_ >= kPollsPerSocketCheck) CheckSockets();
   for (int peer = 0; peer < size() && !failed_; ++peer) {
     Pair* pair = wires_.pairs[peer];

@@ -17,17 +17,11 @@
 
 namespace tf_ddl {
 
-// Which plan for which size; measured in docs/benchmarks.md.
-struct PlanChoice {
-  int64_t direct_bytes = 16 << 10;  // up to here, everything to everybody
-  int64_t lane_bytes = 512 << 10;   // per lane and rank
-  int max_lanes = 4;                // under way at a time, per collective
-};
-
 class PairCommunicator : public Communicator, public PairEvents {
  public:
-  static Status Create(int rank, Mesh mesh, const PlanChoice& choice,
-                       std::unique_ptr<Communicator>* communicator);
+  // `topology`: of the mesh, or what the user says of it; valid.
+  static Status Create(int rank, Mesh mesh, Topology topology, const CommOptions& options,
+                       std::unique_ptr<PairCommunicator>* communicator);
   ~PairCommunicator() override;
 
   int rank() const override { return rank_; }
@@ -35,7 +29,17 @@ class PairCommunicator : public Communicator, public PairEvents {
   std::string HostOf(int rank) const override;
   std::string TransportTo(int rank) const override;
   std::vector<LinkStats> LinksTo(int rank) const override;
-  Plan PlanAllReduce(int64_t count, DType dtype) const override;
+  std::vector<LinkStats> ReadLinksTo(int rank) const override;
+  const Topology& topology() const override { return topology_; }
+  const LinkModel& links() const override { return links_; }
+  void set_links(LinkModel links) { links_ = std::move(links); }
+  bool all_pull() const override { return all_pull_; }
+  int max_sockets() const override;
+  void UseSockets(int n) override;
+  // For measuring: null for this rank.
+  Pair* pair(int rank) const { return wires_.pairs[rank]; }
+  // Keeps a control frame for the next events.
+  void Hold(int peer, ControlKind kind, std::string payload);
 
   void set_events(CommunicatorEvents* events) override { events_ = events; }
   void Start(std::unique_ptr<Collective> collective) override;
@@ -56,7 +60,7 @@ class PairCommunicator : public Communicator, public PairEvents {
   void OnFailure(int peer, const Status& status) override;
 
  private:
-  PairCommunicator(int rank, Mesh mesh, const PlanChoice& choice);
+  PairCommunicator(int rank, Mesh mesh, Topology topology, const CommOptions& options);
   Status OpenPoller();
   void ForgetSockets(int peer);
   void CheckSockets();
@@ -66,12 +70,20 @@ class PairCommunicator : public Communicator, public PairEvents {
 
   const int rank_;
   Mesh mesh_;
-  const PlanChoice choice_;
+  const Topology topology_;
+  const CommOptions options_;
+  LinkModel links_;
   CommunicatorEvents* events_ = nullptr;
   PlanRun::Wires wires_;
   std::vector<std::unique_ptr<PlanRun>> runs_;
   std::vector<bool> readable_;                 // by rank: epoll saw something on the socket
   std::vector<std::vector<bool>> want_write_;  // by rank and socket: as registered with epoll
+  struct Held {
+    int peer;
+    ControlKind kind;
+    std::string payload;
+  };
+  std::vector<Held> held_;
   std::vector<bool> gone_;                     // by rank: said goodbye
   int polls_since_check_ = 0;
   bool all_pull_ = true;    // every peer's memory can be read in place

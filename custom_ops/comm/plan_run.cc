@@ -4,70 +4,9 @@
 #include <cstring>
 
 #include "base/reduce.h"
+#include "comm/sinks.h"
 
 namespace tf_ddl {
-
-// Arriving elements are written to their place.
-class PlanRun::CopySink : public Sink {
- public:
-  CopySink(const Elements* elements, const Step& step, uint64_t priority)
-      : elements_(elements), step_(step), priority_(priority) {}
-  uint64_t priority() const override { return priority_; }
-  size_t bytes() const override { return (step_.end - step_.begin) * elements_->element_bytes(); }
-  void Windows(size_t offset, size_t max_bytes, std::vector<iovec>* out) override {
-    // Pieces are whole elements except where a message is cut; cut off the excess at both ends.
-    const size_t size = elements_->element_bytes();
-    const int64_t begin = step_.begin + static_cast<int64_t>(offset / size);
-    const size_t head = offset % size;
-    const size_t until = std::min(offset + max_bytes, bytes());
-    const int64_t end = step_.begin + static_cast<int64_t>((until + size - 1) / size);
-    const size_t tail = (size - until % size) % size;
-    const size_t first = out->size();
-    elements_->AppendPieces(step_.buffer, step_.peer, begin, end, out);
-    if (out->size() == first) return;
-    (*out)[first].iov_base = static_cast<uint8_t*>((*out)[first].iov_base) + head;
-    (*out)[first].iov_len -= head;
-    out->back().iov_len -= tail;
-  }
-  void Consume(size_t offset, const uint8_t* data, size_t n) override {
-    std::vector<iovec> pieces;
-    Windows(offset, n, &pieces);
-    for (const iovec& piece : pieces) {
-      std::memcpy(piece.iov_base, data, piece.iov_len);
-      data += piece.iov_len;
-    }
-  }
-
- private:
-  const Elements* elements_;
-  const Step step_;
-  const uint64_t priority_;
-};
-
-// Arriving elements are added to the rank's own.
-class PlanRun::ReduceSink : public Sink {
- public:
-  ReduceSink(const Elements* elements, const Step& step, uint64_t priority)
-      : elements_(elements), step_(step), priority_(priority) {}
-  uint64_t priority() const override { return priority_; }
-  size_t bytes() const override { return (step_.end - step_.begin) * elements_->element_bytes(); }
-  void Windows(size_t, size_t, std::vector<iovec>*) override {}
-  void Consume(size_t offset, const uint8_t* data, size_t n) override {
-    const size_t size = elements_->element_bytes();
-    const int64_t begin = step_.begin + static_cast<int64_t>(offset / size);
-    const int64_t end = begin + static_cast<int64_t>(n / size);
-    elements_->ForEach(begin, end, [&](const Elements::Stretch& s) {
-      const uint8_t* own = step_.buffer == Buffer::kInput ? s.in : s.out;
-      Add(elements_->dtype(), s.out, own, data, s.count);
-      data += s.count * size;
-    });
-  }
-
- private:
-  const Elements* elements_;
-  const Step step_;
-  const uint64_t priority_;
-};
 
 struct PlanRun::LaneState {
   size_t lane = 0;
@@ -76,21 +15,32 @@ struct PlanRun::LaneState {
   std::deque<Step> reductions;  // receives that must be applied in this order, the rest of them
   std::vector<int> awaited;     // peers of messages not done
   std::vector<std::unique_ptr<Sink>> sinks;
+  std::vector<std::vector<uint16_t>> narrowed;  // what is being sent in a 16-bit form
 };
 
 PlanRun::PlanRun(std::unique_ptr<Collective> collective, int max_lanes, Wires* wires)
     : collective_(std::move(collective)),
+      plan_(*collective_->plan),
       elements_(collective_->dtype, collective_->segments,
-                collective_->plan.needs_scratch ? collective_->plan.size : 0),
+                plan_.needs_scratch ? plan_.size : 0),
       max_lanes_(max_lanes),
       wires_(wires),
-      sequence_(wires->started++) {}
+      sequence_(wires->started++) {
+  for (size_t lane = 0; lane < plan_.lanes.size(); ++lane) {
+    const size_t colour = static_cast<size_t>(plan_.lanes[lane].colour);
+    if (colour >= colours_.size()) colours_.resize(colour + 1);
+    colours_[colour].lanes.push_back(lane);
+  }
+  // Where all ranks sum for themselves, what they sum must be the same on all.
+  const bool can_narrow = collective_->dtype == DType::kFloat32 && !plan_.needs_scratch;
+  format_ = can_narrow ? collective_->wire : WireFormat::kAsIs;
+}
 
 PlanRun::~PlanRun() = default;
 
 bool PlanRun::Advance() {
   queued_ = false;
-  const auto& lanes = collective_->plan.lanes;
+  const auto& lanes = plan_.lanes;
   bool again = true;
   while (again) {
     again = false;
@@ -101,16 +51,21 @@ bool PlanRun::Advance() {
       }
     }
     auto finished = std::remove_if(active_.begin(), active_.end(), [&](const auto& state) {
-      return state->pending == 0 && state->round >= lanes[state->lane].rounds.size();
+      const Lane& lane = lanes[state->lane];
+      if (state->pending > 0 || state->round < lane.rounds.size()) return false;
+      --colours_[lane.colour].active;
+      return true;
     });
     active_.erase(finished, active_.end());
-    while (next_lane_ < lanes.size() && active_.size() < static_cast<size_t>(max_lanes_)) {
-      auto state = std::make_unique<LaneState>();
-      state->lane = next_lane_++;
-      active_.push_back(std::move(state));
-      LaneState* started = active_.back().get();
-      if (!lanes[started->lane].rounds.empty()) StartRound(started);
-      again = again || started->pending == 0;
+    for (ColourQueue& colour : colours_) {
+      while (colour.next < colour.lanes.size() && colour.active < max_lanes_) {
+        ++colour.active;
+        active_.push_back(std::make_unique<LaneState>());
+        LaneState* started = active_.back().get();
+        started->lane = colour.lanes[colour.next++];
+        if (!lanes[started->lane].rounds.empty()) StartRound(started);
+        again = again || started->pending == 0;
+      }
     }
   }
   return active_.empty();
@@ -123,8 +78,9 @@ Tag PlanRun::TagOf(const LaneState& state) const {
 }
 
 void PlanRun::StartRound(LaneState* state) {
-  const Round& round = collective_->plan.lanes[state->lane].rounds[state->round];
+  const Round& round = plan_.lanes[state->lane].rounds[state->round];
   state->sinks.clear();
+  state->narrowed.clear();
   state->pending = 1;  // a message may be done while others are still being posted
   for (const Step& step : round.steps) {
     if (step.kind == StepKind::kReduceSlots || step.kind == StepKind::kScale ||
@@ -150,12 +106,23 @@ void PlanRun::StartRound(LaneState* state) {
 
 void PlanRun::PostSend(LaneState* state, const Step& step) {
   std::vector<iovec> pieces;
-  elements_.AppendPieces(step.buffer, step.peer, step.begin, step.end, &pieces);
+  if (const WireFormat format = FormatTo(step.peer); format != WireFormat::kAsIs) {
+    state->narrowed.emplace_back(step.end - step.begin);
+    uint16_t* to = state->narrowed.back().data();
+    pieces.push_back({to, state->narrowed.back().size() * sizeof(uint16_t)});
+    elements_.ForEach(step.begin, step.end, [&](const Elements::Stretch& s) {
+      const uint8_t* from = step.buffer == Buffer::kInput ? s.in : s.out;
+      Narrow(format, to, reinterpret_cast<const float*>(from), s.count);
+      to += s.count;
+    });
+  } else {
+    elements_.AppendPieces(step.buffer, step.peer, step.begin, step.end, &pieces);
+  }
   ++state->pending;
   ++wires_->waiting[step.peer];
   state->awaited.push_back(step.peer);
   const int peer = step.peer;
-  const int rail = collective_->plan.lanes[state->lane].rail;
+  const int rail = plan_.lanes[state->lane].rail;
   wires_->pairs[peer]->Send(TagOf(*state), rail, std::move(pieces),
                             [this, state, peer] { MessageDone(state, peer); });
 }
@@ -163,11 +130,7 @@ void PlanRun::PostSend(LaneState* state, const Step& step) {
 void PlanRun::PostReceive(LaneState* state, const Step& step, bool chained) {
   // What was begun first is ended first, so that a lane is gathered while it is in the caches.
   const uint64_t priority = sequence_ << 20 | state->lane;
-  if (step.kind == StepKind::kRecvReduce) {
-    state->sinks.push_back(std::make_unique<ReduceSink>(&elements_, step, priority));
-  } else {
-    state->sinks.push_back(std::make_unique<CopySink>(&elements_, step, priority));
-  }
+  state->sinks.push_back(NewSink(&elements_, step, FormatTo(step.peer), priority));
   ++state->pending;
   ++wires_->waiting[step.peer];
   state->awaited.push_back(step.peer);
@@ -200,13 +163,15 @@ void PlanRun::RunLocalStep(const Step& step) {
     if (step.kind == StepKind::kCopy) {
       if (s.in != s.out && s.in != nullptr) std::memcpy(s.out, s.in, s.count * size);
     } else if (step.kind == StepKind::kScale) {
-      if (collective_->op == ReduceOp::kMean) {
-        Divide(dtype, s.out, collective_->plan.size, s.count);
+      if (collective_->op == ReduceOp::kMean) Divide(dtype, s.out, plan_.size, s.count);
+      // The sum is gathered in the narrow form; its owner must have what the others will have.
+      if (format_ != WireFormat::kAsIs) {
+        RoundTo(format_, reinterpret_cast<float*>(s.out), s.count);
       }
     } else {
       std::vector<const void*> slots;
-      for (int rank = 0; rank < collective_->plan.size; ++rank) {
-        slots.push_back(rank == collective_->plan.rank ? static_cast<const void*>(s.in)
+      for (int rank = 0; rank < plan_.size; ++rank) {
+        slots.push_back(rank == plan_.rank ? static_cast<const void*>(s.in)
                                                        : elements_.slot(rank) + at * size);
       }
       SumSlots(dtype, s.out, slots.data(), static_cast<int>(slots.size()), s.count);

@@ -1,6 +1,6 @@
 // One collective being run: walks through the lanes and rounds of its plan over the pairs.
 //
-// Up to `max_lanes` lanes are under way at a time. A lane's round is over when all its sends and
+// Up to `max_lanes` lanes of each colour are under way at a time. A lane's round is over when all its sends and
 // receives are; finishing is only noted here (`ready`), and the communicator calls Advance from its
 // own loop, so that callbacks never nest.
 #ifndef TF_DDL_COMM_PLAN_RUN_H_
@@ -24,6 +24,7 @@ class PlanRun {
   struct Wires {
     std::vector<Pair*> pairs;  // by rank; null for this rank
     std::vector<int64_t> waiting;
+    std::vector<bool> narrow;    // by rank: float32 may travel there in a 16-bit form
     std::deque<PlanRun*> ready;  // runs with a finished round, to be advanced
     uint64_t started = 0;        // runs so far
   };
@@ -41,9 +42,15 @@ class PlanRun {
 
  private:
   struct LaneState;
-  class CopySink;
-  class ReduceSink;
+  struct ColourQueue {
+    std::vector<size_t> lanes;
+    size_t next = 0;  // in `lanes`, to be started
+    int active = 0;
+  };
 
+  WireFormat FormatTo(int peer) const {
+    return wires_->narrow[peer] ? format_ : WireFormat::kAsIs;
+  }
   void StartRound(LaneState* state);
   void RunLocalStep(const Step& step);
   void PostSend(LaneState* state, const Step& step);
@@ -52,12 +59,14 @@ class PlanRun {
   Tag TagOf(const LaneState& state) const;
 
   std::unique_ptr<Collective> collective_;
+  const Plan& plan_;
   Elements elements_;
   const int max_lanes_;
   Wires* const wires_;
   const uint64_t sequence_;  // the how-many'th run this is
   bool queued_ = false;  // already in wires_->ready
-  size_t next_lane_ = 0;
+  WireFormat format_ = WireFormat::kAsIs;
+  std::vector<ColourQueue> colours_;
   std::vector<std::unique_ptr<LaneState>> active_;
 };
 

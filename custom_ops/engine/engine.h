@@ -28,6 +28,17 @@ struct EngineOptions {
   int64_t first_bucket_bytes = 256 << 10;
   double timeout = 600.0;       // seconds a collective may wait for other ranks
   double stall_warning = 60.0;  // seconds after which a waiting collective is logged
+  // Plans: an algorithm's name as PlanWishes has it, and bytes per lane and rank; empty and 0:
+  // chosen by a model of the links.
+  std::string plan;
+  int64_t chunk_bytes = 0;
+  // Bucket sizes, chunks and plans are tried while training and those that were measured best kept.
+  bool autotune = true;
+  bool tune_buckets = true;  // false: bucket_bytes stays as it is
+  // Nothing that was measured decides: the same sums, bit for bit, from run to run.
+  bool deterministic = false;
+  // How float32 travels between hosts.
+  WireFormat compression = WireFormat::kAsIs;
 };
 
 class Engine {

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace tf_ddl {
+namespace {
+
+// Groups of less are not worth the messages about them.
+constexpr int64_t kAdaptiveBytes = 256 << 10;
+
+}  // namespace
 
 Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options)
     : spec_(std::move(spec)), id_(spec_.id()), sequence_(sequence), options_(options) {
@@ -11,8 +17,16 @@ Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options)
   next_call_.assign(n, 0);
   first_layout_ = std::make_shared<BucketLayout>(AssignBuckets(
       spec_.tensors, ReverseOrder(n), options.first_bucket_bytes, options.bucket_bytes));
-  // With a single bucket there is nothing to put in order.
-  if (first_layout_->buckets.size() == 1) final_layout_ = first_layout_;
+  // With a single bucket there is nothing to put in order; and measured order is not repeatable.
+  if (first_layout_->buckets.size() == 1 || options.deterministic) order_ = ReverseOrder(n);
+  for (const TensorSpec& tensor : spec_.tensors) {
+    const int64_t count = tensor.count();
+    if (count < 0) bytes_ = -1;
+    if (bytes_ >= 0) bytes_ += count * static_cast<int64_t>(SizeOf(tensor.dtype));
+  }
+  adaptive_ = options.autotune && !options.deterministic &&
+              spec_.kind == CollectiveKind::kAllReduce && bytes_ >= kAdaptiveBytes;
+  advice_[0] = {0, options.bucket_bytes, 0};
 }
 
 Call* Group::FindCall(uint64_t number) {
@@ -28,6 +42,7 @@ Call* Group::CallOfNext(int index, Recorder* recorder) {
   auto call = std::make_unique<Call>();
   call->number = number;
   call->first_arrival = Clock::now();
+  call->first_arrival_at = NowNanos();
   call->arrivals.resize(spec_.tensors.size());
   call->arrived.assign(spec_.tensors.size(), false);
   call->record = recorder->NewCall();
@@ -37,17 +52,32 @@ Call* Group::CallOfNext(int index, Recorder* recorder) {
     call->record->arrived.assign(spec_.tensors.size(), 0);
     for (const TensorSpec& tensor : spec_.tensors) call->record->tensors.push_back(tensor.name);
   }
-  if (number == 0) {
-    Layout(call.get(), first_layout_);
-  } else if (final_layout_ != nullptr) {
-    Layout(call.get(), final_layout_);
-  }
+  Layout(call.get());
   calls_.push_back(std::move(call));
   return calls_.back().get();
 }
 
-void Group::Layout(Call* call, std::shared_ptr<const BucketLayout> layout) {
-  call->layout = std::move(layout);
+std::shared_ptr<const BucketLayout> Group::LayoutBy(int64_t bucket_bytes) {
+  auto& layout = layouts_[bucket_bytes];
+  if (layout == nullptr) {
+    layout = std::make_shared<BucketLayout>(
+        AssignBuckets(spec_.tensors, order_, options_.first_bucket_bytes, bucket_bytes));
+  }
+  return layout;
+}
+
+void Group::Layout(Call* call) {
+  if (call->number == 0) {
+    call->layout = first_layout_;
+  } else {
+    const uint64_t epoch = EpochOf(call->number);
+    const auto advice = advice_.find(epoch);
+    if (order_.empty() || advice == advice_.end()) return;
+    call->plans = advice->second.plans;
+    call->layout = LayoutBy(advice->second.bucket_bytes);
+    advice_.erase(advice_.begin(), advice_.lower_bound(epoch > 0 ? epoch - 1 : 0));
+  }
+  call->started_at.assign(call->layout->buckets.size(), 0);
   call->unfinished = static_cast<int>(call->layout->buckets.size());
   call->started.assign(call->layout->buckets.size(), false);
   for (const auto& bucket : call->layout->buckets) {
@@ -67,8 +97,11 @@ void Group::Add(Call* call, int index, Arrival arrival) {
   call->arrived[index] = true;
   ++call->num_arrived;
   if (call->record != nullptr) call->record->arrived[index] = NowNanos();
+  if (call->num_arrived == static_cast<int>(spec_.tensors.size())) {
+    call->last_arrival_at = NowNanos();
+  }
   if (call->layout != nullptr) --call->missing[call->layout->bucket_of[index]];
-  if (call->number == 0 && final_layout_ == nullptr) measured_order_.push_back(index);
+  if (call->number == 0 && order_.empty()) measured_order_.push_back(index);
 }
 
 std::vector<int> Group::TakeComplete(Call* call) {
@@ -91,7 +124,7 @@ bool Group::BucketFinished(Call* call, Recorder* recorder) {
 }
 
 std::vector<int> Group::TakeMeasuredOrder() {
-  if (!agreed_ || order_taken_ || final_layout_ != nullptr ||
+  if (!agreed_ || order_taken_ || !order_.empty() ||
       measured_order_.size() != spec_.tensors.size()) {
     return {};
   }
@@ -100,11 +133,23 @@ std::vector<int> Group::TakeMeasuredOrder() {
 }
 
 void Group::SetOrder(const std::vector<int>& order) {
-  final_layout_ = std::make_shared<BucketLayout>(
-      AssignBuckets(spec_.tensors, order, options_.first_bucket_bytes, options_.bucket_bytes));
+  order_ = order;
+  layouts_.clear();
   for (auto& call : calls_) {
-    if (call->number > 0) Layout(call.get(), final_layout_);
+    if (call->layout == nullptr) Layout(call.get());
   }
+}
+
+void Group::SetAdvice(uint64_t epoch, const Advice& advice) {
+  advice_[epoch] = advice;
+  for (auto& call : calls_) {
+    if (call->layout == nullptr) Layout(call.get());
+  }
+}
+
+bool Group::waits_for_rank0() const {
+  return std::any_of(calls_.begin(), calls_.end(),
+                     [](const auto& call) { return call->layout == nullptr; });
 }
 
 std::string Group::Describe(const Call& call, int bucket) const {

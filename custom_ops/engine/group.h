@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/time.h"
+#include "engine/adviser.h"
 #include "engine/buckets.h"
 #include "engine/engine.h"
 #include "engine/group_spec.h"
@@ -32,9 +34,13 @@ struct Call {
   std::vector<Arrival> arrivals;  // by tensor; done is empty until it arrives
   std::vector<bool> arrived;      // by tensor
   int num_arrived = 0;
-  std::shared_ptr<const BucketLayout> layout;  // null until the order is agreed
+  std::shared_ptr<const BucketLayout> layout;  // null until rank 0 has said what is needed for it
   std::vector<int> missing;                    // by bucket: tensors that have not arrived
   std::vector<bool> started;                   // by bucket
+  std::vector<int64_t> started_at;             // by bucket, nanoseconds
+  int plans = 0;                               // version of the table
+  int64_t first_arrival_at = 0;                // nanoseconds
+  int64_t last_arrival_at = 0;                 // likewise, once all have arrived
   int unfinished = 0;                          // buckets
   std::vector<int64_t> gathered_counts;        // all-gather: elements by rank
   std::shared_ptr<CallRecord> record;
@@ -43,6 +49,8 @@ struct Call {
 
 class Group {
  public:
+  static constexpr uint64_t kEpochCalls = 5;
+
   // `sequence`: the how-many'th group this is, the same on every rank.
   Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options);
 
@@ -68,7 +76,15 @@ class Group {
   std::vector<int> TakeMeasuredOrder();
   // Rebuilds the buckets of all calls but the first.
   void SetOrder(const std::vector<int>& order);
-  bool waits_for_order() const { return final_layout_ == nullptr && calls_.size() > 1; }
+
+  // Whether rank 0's advice changes plans and buckets while training. Then calls come in epochs,
+  // and a call waits until the advice for its epoch is there.
+  bool adaptive() const { return adaptive_; }
+  uint64_t EpochOf(uint64_t call) const { return adaptive_ ? call / kEpochCalls : 0; }
+  void SetAdvice(uint64_t epoch, const Advice& advice);
+  int64_t bytes() const { return bytes_; }  // of all tensors; -1 if not known
+
+  bool waits_for_rank0() const;
 
   // "all-reduce 'fit' bucket 2 ('dense/kernel' float32 [784,128] and 3 more)"
   std::string Describe(const Call& call, int bucket) const;
@@ -76,15 +92,21 @@ class Group {
   std::string DescribeMissing(const Call& call) const;
 
  private:
-  void Layout(Call* call, std::shared_ptr<const BucketLayout> layout);
+  // Gives the call its buckets and plans if all that is needed is known.
+  void Layout(Call* call);
+  std::shared_ptr<const BucketLayout> LayoutBy(int64_t bucket_bytes);
 
   const GroupSpec spec_;
   const uint64_t id_;
   const uint64_t sequence_;
   const EngineOptions options_;
   bool agreed_ = false;
+  int64_t bytes_ = 0;
+  bool adaptive_ = false;
+  std::map<uint64_t, Advice> advice_;  // by epoch
   std::shared_ptr<const BucketLayout> first_layout_;
-  std::shared_ptr<const BucketLayout> final_layout_;  // null until the order is agreed
+  std::vector<int> order_;  // empty until it is agreed
+  std::map<int64_t, std::shared_ptr<const BucketLayout>> layouts_;  // in that order, by bucket size
   std::vector<uint64_t> next_call_;                   // by tensor
   std::vector<int> measured_order_;
   bool order_taken_ = false;

@@ -107,15 +107,17 @@ void ProgressEngine::StartBucket(Group* group, Call* call, int bucket) {
     count += arrival.count;
   }
   const DType dtype = spec.tensors[members[0]].dtype;
-  Plan plan = spec.kind == CollectiveKind::kAllReduce
-                  ? communicator_->PlanAllReduce(count, dtype)
-                  : BroadcastPlan(rank_, size_, count, spec.root, kBroadcastLane);
+  auto plan = spec.kind == CollectiveKind::kAllReduce
+                  ? book_.AllReduce(call->plans, count, dtype)
+                  : std::make_shared<const Plan>(
+                        BroadcastPlan(rank_, size_, count, spec.root, kBroadcastLane));
   const uint64_t number = call->number;
   StartCollective(group, call, bucket, std::move(plan), std::move(segments),
                   [this, group, number, bucket] { BucketDone(group, number, bucket); });
 }
 
-void ProgressEngine::StartCollective(Group* group, Call* call, int bucket, Plan plan,
+void ProgressEngine::StartCollective(Group* group, Call* call, int bucket,
+                                     std::shared_ptr<const Plan> plan,
                                      std::vector<Segment> segments, std::function<void()> done) {
   const int64_t now = NowNanos();
   const bool counts = bucket == kCountsBucket;
@@ -126,14 +128,16 @@ void ProgressEngine::StartCollective(Group* group, Call* call, int bucket, Plan 
   collective->dtype =
       counts ? DType::kInt64 : group->spec().tensors[call->layout->buckets[bucket][0]].dtype;
   collective->op = group->spec().op;
+  if (group->spec().kind == CollectiveKind::kAllReduce) collective->wire = options_.compression;
   collective->segments = std::move(segments);
   collective->done = std::move(done);
-  const int64_t bytes = collective->plan.count * static_cast<int64_t>(SizeOf(collective->dtype));
-  recorder_.CollectiveStarted(collective->plan.name, bytes, now);
+  const int64_t bytes = collective->plan->count * static_cast<int64_t>(SizeOf(collective->dtype));
+  recorder_.CollectiveStarted(collective->plan->name, bytes, now);
+  if (!counts) call->started_at[bucket] = now;
   if (call->record != nullptr && !counts) {
     CallRecord::Bucket& record = call->record->buckets[bucket];
     record.bytes = bytes;
-    record.plan = collective->plan.name;
+    record.plan = collective->plan->name;
     record.started = now;
   }
   ++in_flight_;
@@ -166,11 +170,14 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
       segments.push_back({rank == rank_ ? arrival->in : nullptr, place, count});
       place += count * static_cast<int64_t>(SizeOf(group->spec().tensors[0].dtype));
     }
-    StartCollective(group, call, 0, AllGatherPlan(rank_, call->gathered_counts),
-                    std::move(segments), [this, group, number] { BucketDone(group, number, 0); });
+    StartCollective(
+        group, call, 0, std::make_shared<const Plan>(AllGatherPlan(rank_, call->gathered_counts)),
+        std::move(segments), [this, group, number] { BucketDone(group, number, 0); });
   };
-  StartCollective(group, call, kCountsBucket, AllGatherPlan(rank_, std::vector<int64_t>(size_, 1)),
-                  std::move(segments), std::move(gather_data));
+  StartCollective(
+      group, call, kCountsBucket,
+      std::make_shared<const Plan>(AllGatherPlan(rank_, std::vector<int64_t>(size_, 1))),
+      std::move(segments), std::move(gather_data));
 }
 
 void ProgressEngine::BucketDone(Group* group, uint64_t number, int bucket) {
@@ -179,17 +186,27 @@ void ProgressEngine::BucketDone(Group* group, uint64_t number, int bucket) {
   --in_flight_;
   Call* call = group->FindCall(number);
   if (call->record != nullptr) call->record->buckets[bucket].ended = now;
+  if (rank_ == 0 && group->adaptive()) {
+    int64_t count = 0;
+    for (int index : call->layout->buckets[bucket]) count += call->arrivals[index].count;
+    const DType dtype = group->spec().tensors[call->layout->buckets[bucket][0]].dtype;
+    adviser_.BucketTook(call->plans, count * static_cast<int64_t>(SizeOf(dtype)),
+                        static_cast<double>(now - call->started_at[bucket]) * 1e-9);
+  }
   std::vector<Done> dones;
   for (int index : call->layout->buckets[bucket]) {
     dones.push_back(std::move(call->arrivals[index].done));
     call->arrivals[index].done = nullptr;
   }
+  if (call->unfinished == 1) Measure(group, *call);
   group->BucketFinished(call, &recorder_);
   for (Done& done : dones) done(OkStatus());
 }
 
 void ProgressEngine::OnControl(int peer, ControlKind kind, std::string payload) {
   if (kind == ControlKind::kOrder) return OnOrder(payload);
+  if (kind == ControlKind::kPlans) return OnPlans(payload);
+  if (kind == ControlKind::kReport) return OnReport(peer, payload);
   const uint64_t sequence = std::strtoull(payload.c_str(), nullptr, 10);
   if (kind == ControlKind::kAgreed) return OnAgreed(sequence);
   if (kind != ControlKind::kGroup || rank_ != 0) {

@@ -28,10 +28,14 @@ ProgressEngine::ProgressEngine(std::unique_ptr<Communicator> communicator,
       options_(options),
       rank_(communicator_->rank()),
       size_(communicator_->size()),
+      book_(rank_, communicator_->topology()),
+      adviser_(communicator_.get(), options, &book_),
+      meter_(communicator_.get()),
       agreement_(size_),
       left_(size_, false),
       next_check_(Clock::now()) {
   communicator_->set_events(this);
+  ChooseFirstPlans();  // before anything else is sent, so that it is there before it is needed
   thread_ = std::thread([this] { Run(); });
 }
 

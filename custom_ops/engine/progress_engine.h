@@ -1,6 +1,6 @@
 // The engine of a world of several ranks. Internal to engine/. Its functions stand in three files:
 // progress_engine.cc (the interface), progress_loop.cc (who drives), progress_collectives.cc (the
-// work) and progress_watch.cc (deadlines and failures).
+// work), progress_plans.cc (which plans) and progress_watch.cc (deadlines and failures).
 //
 // Threading: op threads put submissions into the inbox (mutex_) and wake the progress thread. The
 // thread that holds drive_mutex_ owns everything else, the communicator included, and runs all
@@ -17,11 +17,14 @@
 #include <thread>
 #include <vector>
 
+#include "engine/adviser.h"
 #include "engine/agreement.h"
 #include "engine/engine.h"
 #include "engine/group.h"
 #include "engine/group_table.h"
+#include "engine/plan_book.h"
 #include "engine/recorder.h"
+#include "engine/report.h"
 
 namespace tf_ddl {
 
@@ -82,10 +85,16 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void OnOrder(const std::string& payload);
   void StartComplete(Group* group, Call* call);
   void StartBucket(Group* group, Call* call, int bucket);
-  void StartCollective(Group* group, Call* call, int bucket, Plan plan,
+  void StartCollective(Group* group, Call* call, int bucket, std::shared_ptr<const Plan> plan,
                        std::vector<Segment> segments, std::function<void()> done);
   void StartGather(Group* group, Call* call);
   void BucketDone(Group* group, uint64_t call, int bucket);
+  void ChooseFirstPlans();
+  void Measure(Group* group, const Call& call);
+  void OnReport(int peer, const std::string& payload);
+  void Advise(Group* group, uint64_t epoch);
+  void OnPlans(const std::string& payload);
+  void Follow(Group* group, uint64_t epoch, const Advice& advice);
   void CheckDeadlines();
   std::string DescribeWait(const Group& group, const Call& call) const;
   void Fail(const Status& status);
@@ -111,6 +120,15 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   // All below: guarded by drive_mutex_.
   std::map<uint64_t, std::unique_ptr<Group>> groups_;  // by id
   std::map<uint64_t, Group*> by_sequence_;
+  PlanBook book_;
+  Adviser adviser_;  // used on rank 0
+  LinkMeter meter_;
+  struct EpochTimes {  // seconds, by call
+    uint64_t epoch = 0;
+    std::vector<double> exposed;
+    std::vector<double> whole;
+  };
+  std::map<uint64_t, EpochTimes> times_;  // by group
   Agreement agreement_;     // used on rank 0
   std::vector<bool> left_;  // by rank: said goodbye
   int in_flight_ = 0;       // collectives

@@ -34,7 +34,7 @@ void ProgressEngine::CheckDeadlines() {
         DDL_LOG(kWarning) << "no progress for " << static_cast<int64_t>(age)
                           << " s: " << DescribeWait(group, *call);
       }
-      if (group.agreed() && !group.waits_for_order()) continue;
+      if (group.agreed() && !group.waits_for_rank0()) continue;
       for (int peer = 0; peer < size_; ++peer) {  // only rank 0 can lift these waits
         if (left_[peer] && (peer == 0 || rank_ == 0)) {
           return Fail(Unavailable(RankText(peer) + " (" + communicator_->HostOf(peer) +

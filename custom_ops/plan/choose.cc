@@ -11,6 +11,7 @@ namespace tf_ddl {
 namespace {
 
 constexpr int64_t kUsualChunk = 512 << 10;
+constexpr int64_t kSmallestChunk = 64 << 10;
 // Where all memory is read in place: everything to everybody up to here, for up to 4 ranks; what
 // each rank reads grows with their number.
 constexpr int64_t kDirectBytes = 16 << 10;
@@ -18,8 +19,11 @@ constexpr int kDirectRanks = 4;
 // Sizes at which plans are compared, two for each doubling.
 constexpr double kSmallest = 4;
 constexpr double kLargest = 2e9;
-// A plan stays in use for larger buckets until another one is better by this part.
+// A plan stays in use for larger buckets until another one is better by this part; chunks are as
+// large as they can be without losing more.
 constexpr double kBetter = 0.02;
+// Predictions that differ by less are equal.
+constexpr double kEqual = 0.01;
 
 struct Chosen {
   const Option* option = nullptr;
@@ -36,33 +40,39 @@ double Predict(const CostModel& model, const Option& option, int64_t chunk, int6
   return model.Seconds(spec, option.costs, bytes);
 }
 
-// The option with the chunk size that suits it best; the usual one unless another is better.
+// The option with the chunk size that suits it best: the largest that is nearly as good as any.
 Chosen BestChunk(const CostModel& model, const Option& option, const PlanWishes& wishes,
                  int64_t bytes) {
   Chosen best;
   best.option = &option;
-  best.chunk_bytes = wishes.chunk_bytes > 0 ? wishes.chunk_bytes : kUsualChunk;
-  best.seconds = Predict(model, option, best.chunk_bytes, bytes);
-  // Chunks of this size stay in the caches while they are read in place.
-  if (wishes.chunk_bytes > 0 || wishes.all_pull) return best;
-  for (int64_t chunk : {256 << 10, 128 << 10, 64 << 10, 32 << 10, 1024 << 10}) {
-    const double seconds = Predict(model, option, chunk, bytes);
-    if (seconds < best.seconds * (1 - kBetter)) {
-      best.chunk_bytes = chunk;
-      best.seconds = seconds;
-    }
+  if (wishes.chunk_bytes > 0 || wishes.all_pull) {
+    // Chunks of the usual size stay in the caches while they are read in place.
+    best.chunk_bytes = wishes.chunk_bytes > 0 ? wishes.chunk_bytes : kUsualChunk;
+    best.seconds = Predict(model, option, best.chunk_bytes, bytes);
+    return best;
   }
-  return best;
+  std::vector<Chosen> sizes;
+  for (int64_t chunk = kUsualChunk; chunk >= kSmallestChunk; chunk /= 2) {
+    sizes.push_back({&option, chunk, Predict(model, option, chunk, bytes)});
+  }
+  const auto fastest =
+      std::min_element(sizes.begin(), sizes.end(),
+                       [](const Chosen& a, const Chosen& b) { return a.seconds < b.seconds; });
+  return *std::find_if(sizes.begin(), sizes.end(), [&](const Chosen& chosen) {
+    return chosen.seconds <= fastest->seconds * (1 + kBetter);
+  });
 }
 
+// The first option that is nearly as fast as the fastest: options stand in order of preference.
 Chosen Best(const CostModel& model, const std::vector<Option>& options, const PlanWishes& wishes,
             int64_t bytes) {
-  Chosen best;
-  for (const Option& option : options) {
-    const Chosen chosen = BestChunk(model, option, wishes, bytes);
-    if (best.option == nullptr || chosen.seconds < best.seconds) best = chosen;
-  }
-  return best;
+  std::vector<Chosen> all;
+  for (const Option& option : options) all.push_back(BestChunk(model, option, wishes, bytes));
+  double fastest = all[0].seconds;
+  for (const Chosen& chosen : all) fastest = std::min(fastest, chosen.seconds);
+  return *std::find_if(all.begin(), all.end(), [&](const Chosen& chosen) {
+    return chosen.seconds <= fastest * (1 + kEqual);
+  });
 }
 
 PlanSpec SpecOf(const Chosen& chosen) {
@@ -141,11 +151,13 @@ Status ChoosePlans(const Topology& topology, const LinkModel& links, const PlanW
   double last = kSmallest;
   for (double size = kSmallest; size <= kLargest; size *= std::sqrt(2.0)) {
     const int64_t bytes = static_cast<int64_t>(size);
-    const Chosen best = Best(model, options, wishes, bytes);
+    Chosen best = Best(model, options, wishes, bytes);
+    const Chosen same = BestChunk(model, *current.option, wishes, bytes);
+    if (same.seconds <= best.seconds * (1 + kBetter)) best = same;
     const auto time_of = [&](const Chosen& chosen, double at) {
       return Predict(model, *chosen.option, chosen.chunk_bytes, static_cast<int64_t>(at));
     };
-    if (!best.SameAs(current) && best.seconds < time_of(current, size) * (1 - kBetter)) {
+    if (!best.SameAs(current)) {
       // Where they change places, between the last size and this one.
       double low = last, high = size;
       for (int i = 0; i < 6; ++i) {

@@ -88,12 +88,18 @@ class Maker {
   void AddGrids() {
     const int hosts = static_cast<int>(topology_.hosts.size());
     const int ranks = static_cast<int>(topology_.hosts[0].ranks.size());
-    if (!topology_.grid.empty()) Add("grid", topology_.grid, false, 1, Rails());
+    const auto longer = [](int length) { return length > 1; };
+    if (std::count_if(topology_.grid.begin(), topology_.grid.end(), longer) > 1) {
+      Add("grid", topology_.grid, false, 1, Rails());
+    }
     if (hosts == 1 || !topology_.uniform()) {
       Add("grid", {}, true, 1, Rails());
       return;
     }
-    for (std::vector<int> grid : Factorisations(hosts, kMostHostDimensions)) {
+    auto grids = Factorisations(hosts, kMostHostDimensions);
+    std::stable_sort(grids.begin(), grids.end(),
+                     [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    for (std::vector<int>& grid : grids) {
       const bool visits = grid.size() == 1;
       if (ranks > 1) grid.insert(grid.begin(), ranks);
       // A single dimension is the ring.
@@ -188,9 +194,9 @@ Status MakeOptions(const CostModel& model, const PlanWishes& wishes, std::vector
   if (wanted("direct")) maker.Add("direct", {}, false, 1, 1);
   if (topology.size() == 1 && plan.empty()) return OkStatus();
   if (wanted("pairwise")) maker.Add("pairwise", {}, false, 1, rails);
-  if (wanted("halving-doubling")) maker.Add("halving-doubling", {}, false, 1, rails);
   if (wanted("ring")) maker.Add("ring", {}, true, 1, plan.empty() ? rails : 1);
   if (plan.empty() && !topology.OnOneHost()) maker.AddGrids();
+  if (wanted("halving-doubling")) maker.Add("halving-doubling", {}, false, 1, rails);
   return OkStatus();
 }
 

@@ -16,7 +16,8 @@ struct Option {
   std::vector<ColourCost> costs;
 };
 
-// Those that the wishes leave; kInvalidArgument if they leave none.
+// Those that the wishes leave, in order of preference where they are equally fast: few messages
+// and steady streams first. kInvalidArgument if they leave none.
 Status MakeOptions(const CostModel& model, const PlanWishes& wishes, std::vector<Option>* options);
 
 // In which order a ring should visit the hosts so that it keeps off the slow paths of a rail; empty

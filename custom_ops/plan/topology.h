@@ -54,7 +54,7 @@ void DeriveRails(Topology* topology);
 Status Validate(const Topology& topology);
 
 // For handing from process to process: lines of words, in which blanks are escaped. Parse refuses
-// malformed input and topologies that are not valid.
+// malformed input and topologies that are not valid; it derives the rails if none are named.
 std::string Serialize(const Topology& topology);
 Status Parse(const std::string& text, Topology* topology);
 

@@ -67,6 +67,7 @@ Status Parse(const std::string& text, Topology* topology) {
     }
   }
   DDL_RETURN_IF_ERROR(reader.status());
+  if (read.rails.empty() && !read.hosts.empty()) DeriveRails(&read);
   DDL_RETURN_IF_ERROR(Validate(read).Prefixed("topology"));
   *topology = std::move(read);
   return OkStatus();

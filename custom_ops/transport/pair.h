@@ -71,6 +71,9 @@ enum class ControlKind : uint32_t {
   kGroup = 3,   // engine: a group's specification, for comparison
   kAgreed = 4,  // engine: rank 0's answer
   kOrder = 5,   // engine: the agreed order of a group's tensors
+  kLinks = 6,   // communicator: measured links, and the model made of them
+  kPlans = 7,   // engine: rank 0's choice of plans
+  kReport = 8,  // engine: what a rank measured while training
 };
 
 class PairEvents {
@@ -103,6 +106,10 @@ class Pair {
   // (the receiver may read it in place). `done` never runs after a failure.
   virtual void Send(const Tag& tag, int rail, std::vector<iovec> pieces,
                     std::function<void()> done) = 0;
+
+  // How many sockets there are on a rail, and how many of them Send uses from now on (0: all).
+  virtual int sockets_per_rail() const = 0;
+  virtual void UseSockets(int n) = 0;
 
   // Receives the message `tag` into `sink`; `sink` must live until `done` has run or the Pair is
   // destroyed. A message that arrives before its Receive is kept (a copy, or its addresses).

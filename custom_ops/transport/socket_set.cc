@@ -53,9 +53,11 @@ SocketSet::Line* SocketSet::Add(Fd socket, bool data, int rail, Inbox* inbox,
 Outbox& SocketSet::data_out(int rail) {
   const std::vector<Line*>& lines = by_rail_[rail];
   Line* best = nullptr;
+  const size_t in_use =
+      in_use_ == 0 ? lines.size() : std::min(lines.size(), static_cast<size_t>(in_use_));
   const size_t first = turn_++;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    Line* const line = lines[(first + i) % lines.size()];
+  for (size_t i = 0; i < in_use; ++i) {
+    Line* const line = lines[(first + i) % in_use];
     if (best == nullptr || line->link.out().bytes() < best->link.out().bytes()) best = line;
   }
   return best->link.out();

@@ -37,6 +37,9 @@ class SocketSet {
   Outbox& control_out() { return lines_[0]->link.out(); }
   // Of the rail's sockets the one with the least to write.
   Outbox& data_out(int rail);
+  int sockets_per_rail() const { return static_cast<int>(by_rail_[0].size()); }
+  // Of each rail's sockets only the first `n` are written to from now on; 0: all.
+  void Use(int n) { in_use_ = n; }
 
   // Read and write about `budget` bytes per socket; Read adds them to `moved`. An error of Read:
   // see SocketLink. Write: `broken` tells of a connection that turned out to be broken.
@@ -83,6 +86,7 @@ class SocketSet {
   std::vector<std::unique_ptr<Line>> lines_;  // the primary first
   std::vector<std::vector<Line*>> by_rail_;
   bool dropped_data_ = false;
+  int in_use_ = 0;
   size_t turn_ = 0;  // of sockets that have equally much to write
 };
 

@@ -59,6 +59,8 @@ class StreamPair : public Pair, private InboxEvents {
 
   void Send(const Tag& tag, int rail, std::vector<iovec> pieces,
             std::function<void()> done) override;
+  int sockets_per_rail() const override { return sockets_.sockets_per_rail(); }
+  void UseSockets(int n) override { sockets_.Use(n); }
   void Receive(const Tag& tag, Sink* sink, std::function<void()> done) override;
   void SendControl(ControlKind kind, const std::string& payload) override;
   bool Poll(bool check_sockets) override;

@@ -94,10 +94,9 @@ void CheckAllReduce(World* world, int64_t count, DType dtype, bool in_place, int
 
 TEST_P(Sweep, EveryDtypeAndSize) {
   const int size = std::get<0>(GetParam());
-  PlanChoice choice;
-  choice.direct_bytes = 2048;
-  choice.lane_bytes = 64 << 10;
-  World world(size, EngineOptions(), std::get<1>(GetParam()), choice);
+  EngineOptions options;
+  options.chunk_bytes = 64 << 10;
+  World world(size, options, std::get<1>(GetParam()));
   for (DType dtype : {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16,
                       DType::kInt32, DType::kInt64}) {
     for (int64_t count : {0, 1, 3, 17, 1023, 40000}) {

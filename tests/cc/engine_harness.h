@@ -47,13 +47,13 @@ class Latch {
 class World {
  public:
   explicit World(int size, const EngineOptions& options = EngineOptions(), bool pull = true,
-                 const PlanChoice& choice = PlanChoice()) {
+                 const Topology* topology = nullptr, const CommOptions& comm = CommOptions()) {
     if (size == 1) {
       engines_.push_back(Engine::Create(nullptr, options));
       return;
     }
     std::vector<std::unique_ptr<Communicator>> communicators;
-    const Status status = CreateLoopbackCommunicators(size, pull, choice, &communicators);
+    const Status status = CreateLoopbackCommunicators(size, pull, topology, comm, &communicators);
     EXPECT_TRUE(status.ok()) << status.message();
     for (auto& communicator : communicators) {
       engines_.push_back(Engine::Create(std::move(communicator), options));

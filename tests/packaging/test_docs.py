@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("architecture", "threading", "failure_model", "environment", "benchmarks")
+PAGES = ("architecture", "threading", "failure_model", "environment", "benchmarks", "plans")
 
 
 def _blocks(text: str, language: str) -> list[str]:

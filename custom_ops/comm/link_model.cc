@@ -1,0 +1,78 @@
+// From measurements to a model; pure functions.
+#include <algorithm>
+#include <utility>
+
+#include "comm/link_probe.h"
+
+namespace tf_ddl {
+namespace {
+
+// A link whose bandwidth is off by this factor has a cost of its own in the model.
+constexpr double kExceptional = 1.5;
+
+double Median(std::vector<double> values) {
+  const size_t middle = values.size() / 2;
+  std::nth_element(values.begin(), values.begin() + middle, values.end());
+  return values[middle];
+}
+
+LinkCost MedianCost(const std::vector<LinkCost>& costs) {
+  std::vector<double> alphas, betas;
+  for (const LinkCost& cost : costs) {
+    alphas.push_back(cost.alpha);
+    betas.push_back(cost.beta);
+  }
+  return {Median(alphas), Median(betas)};
+}
+
+}  // namespace
+
+LinkModel ModelOf(const std::vector<LinkSample>& samples, const Topology& topology) {
+  LinkModel model = UsualLinks(static_cast<int>(topology.rails.size()));
+  std::vector<LinkCost> local;
+  std::vector<double> gammas;
+  std::vector<std::vector<LinkCost>> rails(topology.rails.size());
+  for (const LinkSample& sample : samples) {
+    if (sample.rail >= 0) {
+      rails[sample.rail].push_back(sample.cost);
+    } else {
+      if (sample.cost.beta > 0) local.push_back(sample.cost);
+      if (sample.gamma > 0) gammas.push_back(sample.gamma);
+    }
+  }
+  if (!local.empty()) model.local = MedianCost(local);
+  if (!gammas.empty()) model.gamma = Median(gammas);
+  for (size_t rail = 0; rail < rails.size(); ++rail) {
+    if (!rails[rail].empty()) model.rails[rail] = MedianCost(rails[rail]);
+  }
+  for (const LinkSample& sample : samples) {
+    if (sample.rail < 0) continue;
+    const double usual = model.rails[sample.rail].beta;
+    if (sample.cost.beta > usual * kExceptional || sample.cost.beta < usual / kExceptional) {
+      model.exceptions[{sample.rail, sample.from, sample.to}] = sample.cost;
+    }
+  }
+  return model;
+}
+
+// The circle method: one host stays, the others move on by one place each round. With an odd number
+// whoever meets nobody rests.
+std::vector<std::vector<std::pair<int, int>>> Tournament(int hosts, int max_rounds) {
+  std::vector<std::vector<std::pair<int, int>>> rounds;
+  const int places = hosts + hosts % 2;
+  for (int round = 0; round < std::min(places - 1, max_rounds); ++round) {
+    std::vector<std::pair<int, int>> pairs;
+    for (int i = 0; i < places / 2; ++i) {
+      const auto at = [&](int place) {
+        return place == 0 ? 0 : 1 + (place - 1 + round) % (places - 1);
+      };
+      const int a = at(i);
+      const int b = at(places - 1 - i);
+      if (a < hosts && b < hosts) pairs.emplace_back(std::min(a, b), std::max(a, b));
+    }
+    rounds.push_back(std::move(pairs));
+  }
+  return rounds;
+}
+
+}  // namespace tf_ddl

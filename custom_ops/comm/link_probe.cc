@@ -1,0 +1,312 @@
+#include "comm/link_probe.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <sstream>
+#include <utility>
+
+#include "base/reduce.h"
+
+namespace tf_ddl {
+namespace {
+
+constexpr int kPings = 9;
+constexpr size_t kPingBytes = 64;
+constexpr size_t kLocalBytes = 1 << 20;
+constexpr int kLocalRepeats = 4;
+constexpr int kMaxRounds = 8;
+constexpr size_t kFirstBulk = 64 << 10;
+constexpr size_t kLastBulk = 4 << 20;
+constexpr double kBulkSeconds = 0.003;  // what a measurement should take at least
+constexpr int64_t kSpinNanos = 50 * 1000;
+constexpr uint64_t kProbeGroup = 0x50524F4245ull;  // no group's id: those are hashes
+
+class MemorySink : public Sink {
+ public:
+  MemorySink(void* to, size_t bytes) : to_(static_cast<uint8_t*>(to)), bytes_(bytes) {}
+  size_t bytes() const override { return bytes_; }
+  void Windows(size_t offset, size_t max_bytes, std::vector<iovec>* out) override {
+    out->push_back({to_ + offset, std::min(max_bytes, bytes_ - offset)});
+  }
+  void Consume(size_t offset, const uint8_t* data, size_t n) override {
+    std::memcpy(to_ + offset, data, n);
+  }
+
+ private:
+  uint8_t* const to_;
+  const size_t bytes_;
+};
+
+double SecondsSince(int64_t begin) { return static_cast<double>(NowNanos() - begin) * 1e-9; }
+
+std::string ToText(const LinkSample& s) {
+  std::ostringstream text;
+  text.precision(17);
+  text << s.rail << ' ' << s.from << ' ' << s.to << ' ' << s.cost.alpha << ' ' << s.cost.beta << ' '
+       << s.gamma << '\n';
+  return text.str();
+}
+
+class LinkProbe : public CommunicatorEvents {
+ public:
+  LinkProbe(PairCommunicator* communicator, Deadline deadline)
+      : communicator_(communicator),
+        topology_(communicator->topology()),
+        rank_(communicator->rank()),
+        size_(communicator->size()),
+        deadline_(deadline),
+        sent_(size_, 0),
+        received_(size_, 0),
+        large_(kLastBulk, 1),
+        landing_(kLastBulk, 2) {
+    communicator_->set_events(this);
+  }
+  ~LinkProbe() override { communicator_->set_events(nullptr); }
+
+  Status MeasureWithinHost();
+  Status MeasureBetweenHosts();
+  // Brings everybody's samples together; the same model on every rank.
+  Status Agree(LinkModel* model);
+
+  void OnControl(int peer, ControlKind kind, std::string payload) override {
+    if (kind != ControlKind::kLinks) {
+      communicator_->Hold(peer, kind, std::move(payload));  // the engine's
+    } else if (rank_ == 0) {
+      ++reports_;
+      gathered_ += payload;
+    } else {
+      answer_ = std::move(payload);
+    }
+  }
+  void OnBye(int peer) override {
+    OnFailure(peer, Unavailable("rank " + std::to_string(peer) + " (" + communicator_->HostOf(peer) +
+                                ") left the job while links were measured"));
+  }
+  void OnFailure(int, const Status& status) override {
+    if (failure_.ok()) failure_ = status;
+  }
+
+ private:
+  Status WaitUntil(const std::function<bool()>& done, const std::string& whom);
+  // One message each; the n-th one sent to a peer is the n-th one that it receives.
+  void Send(int peer, int rail, const void* data, size_t bytes);
+  Status Receive(int peer, void* to, size_t bytes);
+  Status Flush(int peer);  // waits until what was sent has been taken
+  Status PingPong(int peer, int rail, bool first, double* alpha);
+  // The bandwidth from this rank to `peer`: this rank is told what the peer measured.
+  Status SendBulk(int peer, int rail, double* beta);
+  Status ReceiveBulk(int peer, int rail);
+  std::string Name(int peer) const {
+    return "rank " + std::to_string(peer) + " (" + communicator_->HostOf(peer) + ")";
+  }
+  Tag NextTag(int peer, bool sending) {
+    Tag tag;
+    tag.group = kProbeGroup;
+    tag.part = sending ? ++sent_[peer] : ++received_[peer];
+    return tag;
+  }
+
+  PairCommunicator* const communicator_;
+  const Topology& topology_;
+  const int rank_;
+  const int size_;
+  const Deadline deadline_;
+  std::vector<uint64_t> sent_, received_;  // messages by peer
+  std::vector<uint8_t> large_, landing_;
+  int unsent_ = 0;
+  std::vector<LinkSample> samples_;
+  int reports_ = 0;
+  std::string gathered_;
+  std::string answer_;
+  Status failure_;
+};
+
+Status LinkProbe::WaitUntil(const std::function<bool()>& done, const std::string& whom) {
+  int64_t last_moved = NowNanos();
+  while (!done()) {
+    if (communicator_->Poll()) {
+      last_moved = NowNanos();
+      continue;
+    }
+    if (!failure_.ok()) return failure_;
+    if (Clock::now() >= deadline_) {
+      return DeadlineExceeded("rank " + std::to_string(rank_) + " waited in vain for " + whom +
+                              " while links were measured: did that rank fail, or does it run "
+                              "another version? DDL_MEASURE_LINKS=0 goes without measuring");
+    }
+    if (NowNanos() - last_moved > kSpinNanos && communicator_->PrepareSleep()) {
+      communicator_->Sleep(std::min(deadline_, DeadlineIn(1.0)));
+      communicator_->AfterSleep();
+    }
+  }
+  return failure_;
+}
+
+void LinkProbe::Send(int peer, int rail, const void* data, size_t bytes) {
+  ++unsent_;
+  communicator_->pair(peer)->Send(NextTag(peer, true), rail, {{const_cast<void*>(data), bytes}},
+                                  [this] { --unsent_; });
+}
+
+Status LinkProbe::Receive(int peer, void* to, size_t bytes) {
+  MemorySink sink(to, bytes);
+  bool received = false;
+  communicator_->pair(peer)->Receive(NextTag(peer, false), &sink, [&received] { received = true; });
+  return WaitUntil([&received] { return received; }, Name(peer));
+}
+
+Status LinkProbe::Flush(int peer) {
+  return WaitUntil([this] { return unsent_ == 0; }, Name(peer));
+}
+
+Status LinkProbe::PingPong(int peer, int rail, bool first, double* alpha) {
+  std::vector<double> trips;
+  for (int i = 0; i < kPings; ++i) {
+    const int64_t begin = NowNanos();
+    if (first) Send(peer, rail, large_.data(), kPingBytes);
+    DDL_RETURN_IF_ERROR(Receive(peer, landing_.data(), kPingBytes));
+    if (!first) Send(peer, rail, large_.data(), kPingBytes);
+    DDL_RETURN_IF_ERROR(Flush(peer));
+    trips.push_back(SecondsSince(begin));
+  }
+  std::nth_element(trips.begin(), trips.begin() + kPings / 2, trips.end());
+  *alpha = trips[kPings / 2] / 2;
+  return OkStatus();
+}
+
+Status LinkProbe::MeasureWithinHost() {
+  LinkSample sample;
+  const auto& host = topology_.hosts[topology_.HostOf()[rank_]];
+  const size_t at = std::find(host.ranks.begin(), host.ranks.end(), rank_) - host.ranks.begin();
+  const size_t partner = at ^ 1;
+  if (partner < host.ranks.size()) {
+    const int peer = host.ranks[partner];
+    DDL_RETURN_IF_ERROR(PingPong(peer, 0, at < partner, &sample.cost.alpha));
+    std::vector<double> seconds;
+    for (int i = 0; i < kLocalRepeats; ++i) {
+      const int64_t begin = NowNanos();
+      Send(peer, 0, large_.data(), kLocalBytes);
+      DDL_RETURN_IF_ERROR(Receive(peer, landing_.data(), kLocalBytes));
+      DDL_RETURN_IF_ERROR(Flush(peer));
+      if (i > 0) seconds.push_back(SecondsSince(begin));  // the first one finds cold memory
+    }
+    sample.cost.beta = *std::min_element(seconds.begin(), seconds.end()) / kLocalBytes;
+  }
+  double best = 0;
+  constexpr int64_t kCount = 64 << 10;
+  for (int i = 0; i < kLocalRepeats; ++i) {
+    const int64_t begin = NowNanos();
+    Add(DType::kFloat32, landing_.data(), landing_.data(), large_.data(), kCount);
+    const double seconds = SecondsSince(begin);
+    if (i == 1 || (i > 1 && seconds < best)) best = seconds;
+  }
+  sample.gamma = best / (kCount * static_cast<double>(sizeof(float)));
+  samples_.push_back(sample);
+  return OkStatus();
+}
+
+Status LinkProbe::SendBulk(int peer, int rail, double* beta) {
+  for (uint64_t bytes = kFirstBulk;; bytes *= 4) {
+    Send(peer, rail, &bytes, sizeof bytes);
+    Send(peer, rail, large_.data(), bytes);
+    Send(peer, rail, large_.data(), bytes);
+    double seconds = 0;
+    DDL_RETURN_IF_ERROR(Receive(peer, &seconds, sizeof seconds));
+    DDL_RETURN_IF_ERROR(Flush(peer));
+    *beta = std::max(seconds, 1e-9) / static_cast<double>(bytes);
+    if (seconds >= kBulkSeconds || bytes * 4 > kLastBulk) break;
+  }
+  const uint64_t end = 0;
+  Send(peer, rail, &end, sizeof end);
+  return Flush(peer);
+}
+
+Status LinkProbe::ReceiveBulk(int peer, int rail) {
+  while (true) {
+    uint64_t bytes = 0;
+    DDL_RETURN_IF_ERROR(Receive(peer, &bytes, sizeof bytes));
+    if (bytes == 0) return OkStatus();
+    if (bytes > kLastBulk) return Internal(Name(peer) + " measures links in another way");
+    DDL_RETURN_IF_ERROR(Receive(peer, landing_.data(), bytes));
+    const int64_t begin = NowNanos();
+    DDL_RETURN_IF_ERROR(Receive(peer, landing_.data(), bytes));
+    const double seconds = SecondsSince(begin);
+    Send(peer, rail, &seconds, sizeof seconds);
+    DDL_RETURN_IF_ERROR(Flush(peer));
+  }
+}
+
+Status LinkProbe::MeasureBetweenHosts() {
+  const int own = topology_.HostOf()[rank_];
+  if (topology_.hosts[own].ranks[0] != rank_) return OkStatus();
+  for (const auto& round : Tournament(static_cast<int>(topology_.hosts.size()), kMaxRounds)) {
+    for (const auto& [low, high] : round) {
+      if (own != low && own != high) continue;
+      const int other = own == low ? high : low;
+      const int peer = topology_.hosts[other].ranks[0];
+      for (int rail = 0; rail < static_cast<int>(topology_.rails.size()); ++rail) {
+        LinkSample sample;
+        sample.rail = rail;
+        sample.from = own;
+        sample.to = other;
+        DDL_RETURN_IF_ERROR(PingPong(peer, rail, own == low, &sample.cost.alpha));
+        if (own == high) DDL_RETURN_IF_ERROR(ReceiveBulk(peer, rail));
+        DDL_RETURN_IF_ERROR(SendBulk(peer, rail, &sample.cost.beta));
+        if (own == low) DDL_RETURN_IF_ERROR(ReceiveBulk(peer, rail));
+        samples_.push_back(sample);
+      }
+    }
+  }
+  return OkStatus();
+}
+
+Status LinkProbe::Agree(LinkModel* model) {
+  std::string report;
+  for (const LinkSample& sample : samples_) report += ToText(sample);
+  if (rank_ == 0) {
+    gathered_ += report;
+    DDL_RETURN_IF_ERROR(WaitUntil([this] { return reports_ == size_ - 1; },
+                                  std::to_string(size_ - 1 - reports_) + " ranks' measurements"));
+    std::vector<LinkSample> samples;
+    std::istringstream text(gathered_);
+    const int rails = static_cast<int>(topology_.rails.size());
+    const int hosts = static_cast<int>(topology_.hosts.size());
+    for (LinkSample s;
+         text >> s.rail >> s.from >> s.to >> s.cost.alpha >> s.cost.beta >> s.gamma;) {
+      if (s.rail >= rails || s.from >= hosts || s.to >= hosts) {
+        return Internal("a rank reported a link that the job does not have");
+      }
+      samples.push_back(s);
+    }
+    *model = ModelOf(samples, topology_);
+    for (int peer = 1; peer < size_; ++peer) {
+      communicator_->SendControl(peer, ControlKind::kLinks, Serialize(*model));
+    }
+    return failure_;
+  }
+  communicator_->SendControl(0, ControlKind::kLinks, report);
+  DDL_RETURN_IF_ERROR(WaitUntil([this] { return !answer_.empty(); }, Name(0)));
+  return Parse(answer_, model);
+}
+
+}  // namespace
+
+Status LearnLinks(PairCommunicator* communicator, const CommOptions& options, Deadline deadline) {
+  LinkModel model;
+  if (!options.links.empty()) {
+    DDL_RETURN_IF_ERROR(Parse(options.links, &model));
+    DDL_RETURN_IF_ERROR(Validate(model, communicator->topology()).Prefixed("the given links"));
+  } else if (options.measure_links) {
+    LinkProbe probe(communicator, deadline);
+    DDL_RETURN_IF_ERROR(probe.MeasureWithinHost());
+    DDL_RETURN_IF_ERROR(probe.MeasureBetweenHosts());
+    DDL_RETURN_IF_ERROR(probe.Agree(&model));
+  } else {
+    return OkStatus();
+  }
+  communicator->set_links(std::move(model));
+  return OkStatus();
+}
+
+}  // namespace tf_ddl

@@ -1,0 +1,189 @@
+#include "engine/adviser.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "plan/cost.h"
+
+namespace tf_ddl {
+namespace {
+
+// Plans that the model thinks slower than the best by more than this are not tried.
+constexpr double kWorthTrying = 1.5;
+constexpr size_t kPlansTried = 2;
+constexpr double kFollow = 0.3;  // how fast corrections follow what is measured
+// A rank is slow if the others wait for it this long in a call, and this part of it.
+constexpr double kSlowSeconds = 0.005;
+constexpr double kSlowPart = 0.2;
+
+double Median(std::vector<double> values) {
+  const size_t middle = values.size() / 2;
+  std::nth_element(values.begin(), values.begin() + middle, values.end());
+  return values[middle];
+}
+
+// What corrections go by: the algorithm of the first colour.
+std::string Kind(const PlanSpec& spec) {
+  return spec.colours[0].algorithm + " x" + std::to_string(spec.colours.size());
+}
+
+bool SameTable(const PlanTable& a, const PlanTable& b) { return Serialize(a) == Serialize(b); }
+
+}  // namespace
+
+Adviser::Adviser(const Communicator* communicator, const EngineOptions& options, PlanBook* book)
+    : communicator_(communicator),
+      options_(options),
+      book_(book),
+      watch_(communicator->topology(),
+             options.deterministic
+                 ? UsualLinks(static_cast<int>(communicator->topology().rails.size()))
+                 : communicator->links()) {}
+
+PlanWishes Adviser::Wishes(int64_t chunk_bytes) const {
+  PlanWishes wishes;
+  wishes.plan = options_.plan;
+  wishes.chunk_bytes = chunk_bytes > 0 ? chunk_bytes : options_.chunk_bytes;
+  wishes.all_pull = communicator_->all_pull() && communicator_->topology().OnOneHost();
+  return wishes;
+}
+
+Status Adviser::ChooseFirst() {
+  PlanTable table;
+  DDL_RETURN_IF_ERROR(ChoosePlans(book_->topology(), watch_.model(), Wishes(0), &table));
+  versions_[{0, 0, options_.bucket_bytes, 0}] = 0;
+  return book_->Add(0, std::move(table));
+}
+
+std::vector<Candidate> Adviser::Ranked(int64_t bytes, int64_t chunk_bytes) const {
+  std::vector<Candidate> ranked =
+      Candidates(book_->topology(), watch_.model(), bytes, Wishes(chunk_bytes));
+  if (corrections_.empty()) return ranked;
+  // Plans that were never measured are taken to be off like the usual one of those that were.
+  std::vector<double> known;
+  for (const auto& entry : corrections_) known.push_back(entry.second);
+  const double usual = Median(known);
+  for (Candidate& candidate : ranked) {
+    const auto found = corrections_.find(Kind(candidate.spec));
+    candidate.seconds *= found == corrections_.end() ? usual : found->second;
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const Candidate& a, const Candidate& b) {
+    return a.seconds < b.seconds;
+  });
+  return ranked;
+}
+
+std::unique_ptr<Tuner> Adviser::NewTuner(int64_t group_bytes) const {
+  Setting first;
+  first.bucket_bytes = options_.bucket_bytes;
+  Tuner::Space space;
+  if (options_.plan.empty()) {
+    const auto ranked = Ranked(std::min(first.bucket_bytes, group_bytes), 0);
+    for (size_t i = 1; i < ranked.size() && i <= kPlansTried; ++i) {
+      if (ranked[i].seconds <= ranked[0].seconds * kWorthTrying) {
+        space.plans.push_back(static_cast<int>(i));
+      }
+    }
+  }
+  if (options_.tune_buckets) {
+    for (int64_t bytes : {first.bucket_bytes / 4, first.bucket_bytes / 2, first.bucket_bytes * 2,
+                          first.bucket_bytes * 4, first.bucket_bytes * 8}) {
+      // The next size after the first that holds everything would change nothing.
+      if (bytes > 0 && bytes < group_bytes * 2) space.bucket_bytes.push_back(bytes);
+    }
+  }
+  if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20, 2 << 20};
+  if (communicator_->max_sockets() > 1) space.sockets = {1};
+  return std::make_unique<Tuner>(first, std::move(space));
+}
+
+int Adviser::VersionFor(const Setting& setting) {
+  const auto key = std::make_tuple(model_number_, setting.plan, setting.bucket_bytes,
+                                   setting.chunk_bytes);
+  const auto known = versions_.find(key);
+  if (known != versions_.end()) return known->second;
+  PlanTable table;
+  if (!ChoosePlans(book_->topology(), watch_.model(), Wishes(setting.chunk_bytes), &table).ok()) {
+    return versions_[key] = book_->newest();  // what was possible at the start still is
+  }
+  const auto ranked = Ranked(setting.bucket_bytes, setting.chunk_bytes);
+  if (options_.plan.empty() && setting.plan < static_cast<int>(ranked.size())) {
+    for (PlanTable::Entry& entry : table.entries) {
+      if (entry.up_to_bytes < setting.bucket_bytes) continue;
+      entry.spec = ranked[setting.plan].spec;
+      break;
+    }
+  }
+  for (int version = book_->newest(); version >= 0; --version) {
+    if (SameTable(book_->table(version), table)) return versions_[key] = version;
+  }
+  const int version = book_->newest() + 1;
+  const Status status = book_->Add(version, std::move(table));
+  return versions_[key] = status.ok() ? version : book_->newest();
+}
+
+void Adviser::Take(int rank, const Report& report) {
+  watch_.Add(book_->topology().HostOf()[rank], report.links);
+  groups_[report.group].reports[report.epoch][rank] = report;
+}
+
+void Adviser::BucketTook(int version, int64_t bytes, double seconds) {
+  if (!options_.autotune || bytes < options_.first_bucket_bytes || !book_->Has(version)) return;
+  const PlanSpec& spec = book_->table(version).Find(bytes);
+  const double predicted =
+      PredictSeconds(spec, book_->topology(), watch_.model(), bytes);
+  if (predicted <= 0) return;
+  const auto [found, is_new] = corrections_.try_emplace(Kind(spec), seconds / predicted);
+  if (!is_new) found->second += (seconds / predicted - found->second) * kFollow;
+}
+
+Advice Adviser::For(uint64_t group, int64_t group_bytes, uint64_t epoch) {
+  GroupState& state = groups_[group];
+  if (state.tuner == nullptr) state.tuner = NewTuner(group_bytes);
+  if (watch_.Update()) ++model_number_;
+  for (std::string& text : watch_.TakeNews()) {
+    news_.push_back(std::move(text) + "; plans are made for that from now on");
+  }
+  while (!state.reports.empty() && state.reports.begin()->first < epoch) {
+    const auto& [reported, by_rank] = *state.reports.begin();
+    double sum = 0;
+    for (const auto& entry : by_rank) sum += entry.second.exposed;
+    state.tuner->Measured(reported, sum / static_cast<double>(by_rank.size()));
+    if (by_rank.size() == static_cast<size_t>(communicator_->size())) {
+      LookForSlowRank(&state, reported);
+    }
+    state.reports.erase(state.reports.begin());
+  }
+  const Setting setting = state.tuner->For(epoch);
+  const std::string tuned = state.tuner->TakeNews();
+  if (!tuned.empty()) news_.push_back("tuned: " + tuned);
+  return {VersionFor(setting), setting.bucket_bytes, setting.sockets};
+}
+
+// Whoever comes last finds the others ready: its own waiting is the shortest.
+void Adviser::LookForSlowRank(GroupState* state, uint64_t epoch) {
+  const auto& by_rank = state->reports[epoch];
+  const auto last = std::min_element(by_rank.begin(), by_rank.end(), [](const auto& a, const auto& b) {
+    return a.second.exposed < b.second.exposed;
+  });
+  std::vector<double> others;
+  for (const auto& [rank, report] : by_rank) {
+    if (rank != last->first) others.push_back(report.exposed);
+  }
+  if (others.empty()) return;
+  const double waited = Median(others) - last->second.exposed;
+  const bool slow = waited > kSlowSeconds && waited > kSlowPart * last->second.whole;
+  const int before = std::exchange(state->slowest, slow ? last->first : -1);
+  if (!slow || before != last->first || state->told_slow == last->first) return;
+  state->told_slow = last->first;
+  char text[96];
+  std::snprintf(text, sizeof text, "the others wait %.0f ms of each call of %.0f ms for it",
+                waited * 1e3, last->second.whole * 1e3);
+  news_.push_back("rank " + std::to_string(last->first) + " (host " +
+                  communicator_->HostOf(last->first) + ") is slow: " + text);
+}
+
+std::vector<std::string> Adviser::TakeNews() { return std::exchange(news_, {}); }
+
+}  // namespace tf_ddl

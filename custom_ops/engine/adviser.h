@@ -1,0 +1,76 @@
+// Rank 0's decisions while training: which plans, bucket sizes and chunks the next epoch of a group
+// uses. It learns from every rank's reports; the others only follow, so all ranks do the same.
+#ifndef TF_DDL_ENGINE_ADVISER_H_
+#define TF_DDL_ENGINE_ADVISER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "engine/engine.h"
+#include "engine/link_watch.h"
+#include "engine/plan_book.h"
+#include "engine/report.h"
+#include "engine/tuner.h"
+
+namespace tf_ddl {
+
+// What all ranks are told of an epoch.
+struct Advice {
+  int plans = 0;  // version of the table
+  int64_t bucket_bytes = 0;
+  int sockets = 0;  // in use on each rail; 0: all
+};
+
+class Adviser {
+ public:
+  Adviser(const Communicator* communicator, const EngineOptions& options, PlanBook* book);
+
+  // The table that everybody starts with, as version 0 of the book. kInvalidArgument if what the
+  // user wishes is not possible.
+  Status ChooseFirst();
+
+  void Take(int rank, const Report& report);
+  // Of this rank: a bucket of `bytes` took so long by plans of `version`.
+  void BucketTook(int version, int64_t bytes, double seconds);
+
+  // Once for each epoch of a group, in order. `group_bytes`: of all its tensors.
+  Advice For(uint64_t group, int64_t group_bytes, uint64_t epoch);
+
+  // For the log: what was noticed and what was done about it; emptied by the call.
+  std::vector<std::string> TakeNews();
+
+ private:
+  struct GroupState {
+    std::unique_ptr<Tuner> tuner;
+    std::map<uint64_t, std::map<int, Report>> reports;  // by epoch and rank
+    int slowest = -1;                                   // rank, in the last epoch
+    int told_slow = -1;
+  };
+
+  PlanWishes Wishes(int64_t chunk_bytes) const;
+  std::unique_ptr<Tuner> NewTuner(int64_t group_bytes) const;
+  // Candidates for a bucket, cheapest first by the model as corrected.
+  std::vector<Candidate> Ranked(int64_t bytes, int64_t chunk_bytes) const;
+  int VersionFor(const Setting& setting);
+  void LookForSlowRank(GroupState* state, uint64_t epoch);
+
+  const Communicator* const communicator_;
+  const EngineOptions options_;
+  PlanBook* const book_;
+  LinkWatch watch_;
+  int model_number_ = 0;  // counts changes of the model
+  std::map<uint64_t, GroupState> groups_;
+  // Table versions by (model number, plan, bucket bytes, chunk bytes).
+  std::map<std::tuple<int, int, int64_t, int64_t>, int> versions_;
+  std::map<std::string, double> corrections_;  // by algorithm: measured / predicted seconds
+  std::vector<std::string> news_;
+};
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_ENGINE_ADVISER_H_

@@ -1,0 +1,57 @@
+// Rank 0's view of the links between hosts while training: keeps the model of them true.
+//
+// The probe at the start says what links cost; use says how they do. What is compared is like with
+// like: a link with itself earlier (is it slow now?), and rails with each other (their shares).
+#ifndef TF_DDL_ENGINE_LINK_WATCH_H_
+#define TF_DDL_ENGINE_LINK_WATCH_H_
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "engine/report.h"
+#include "plan/topology.h"
+
+namespace tf_ddl {
+
+class LinkWatch {
+ public:
+  LinkWatch(Topology topology, LinkModel measured);
+
+  // What a rank on `from_host` sent since its last report.
+  void Add(int from_host, const std::vector<LinkUse>& uses);
+
+  // Takes in what was added; true if the model has changed so much that plans should be reviewed.
+  bool Update();
+  const LinkModel& model() const { return model_; }
+  // What is to be told: "the link from host-a to host-b (rail 10.1.0.0/24) carries 2.4 MB/s, where
+  // it carried 24.1 MB/s"; emptied by the call.
+  std::vector<std::string> TakeNews();
+
+ private:
+  using Key = std::tuple<int, int, int>;  // rail, from host, to host
+  struct Link {
+    double bytes = 0;    // since the last Update
+    double seconds = 0;  // likewise
+    double usual = 0;    // bytes per second, while it is well
+    double factor = 1;   // now, as a part of the usual
+    bool slow = false;
+  };
+
+  bool UpdateLink(const Key& key, Link* link);
+  bool UpdateRails();
+  void MakeModel();
+  std::string Describe(const Key& key) const;
+
+  const Topology topology_;
+  const LinkModel measured_;
+  LinkModel model_;
+  std::map<Key, Link> links_;
+  std::vector<double> rail_scale_;  // corrections of the rails' beta
+  std::vector<std::string> news_;
+};
+
+}  // namespace tf_ddl
+
+#endif  // TF_DDL_ENGINE_LINK_WATCH_H_

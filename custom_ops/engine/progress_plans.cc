@@ -1,0 +1,121 @@
+// The progress thread's part in choosing plans: measuring epochs, reporting them to rank 0, taking
+// its advice. Rank 0 gives advice for an epoch a few calls before the epoch begins, so that nobody
+// has to wait for it.
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "engine/progress_engine.h"
+
+namespace tf_ddl {
+namespace {
+
+// In an epoch, after this call rank 0 has the reports of the last epoch and advises on the next.
+constexpr uint64_t kAdviceCall = 1;
+
+double Median(std::vector<double> values) {
+  const size_t middle = values.size() / 2;
+  std::nth_element(values.begin(), values.begin() + middle, values.end());
+  return values[middle];
+}
+
+double Seconds(int64_t nanos) { return static_cast<double>(nanos) * 1e-9; }
+
+}  // namespace
+
+// Rank 0, before anything else is sent: the table that everybody starts with.
+void ProgressEngine::ChooseFirstPlans() {
+  if (rank_ != 0) return;
+  const Status status = adviser_.ChooseFirst();
+  if (!status.ok()) return Fail(status);
+  const std::string payload = "0 0 0 0 0\n" + Serialize(book_.table(0));
+  for (int peer = 1; peer < size_; ++peer) {
+    communicator_->SendControl(peer, ControlKind::kPlans, payload);
+  }
+}
+
+// The end of a call on this rank.
+void ProgressEngine::Measure(Group* group, const Call& call) {
+  if (!group->adaptive()) return;
+  const int64_t now = NowNanos();
+  const uint64_t epoch = group->EpochOf(call.number);
+  EpochTimes& times = times_[group->id()];
+  if (times.epoch != epoch) times = EpochTimes{epoch, {}, {}};
+  times.exposed.push_back(Seconds(now - call.last_arrival_at));
+  times.whole.push_back(Seconds(now - call.first_arrival_at));
+  const uint64_t place = call.number % Group::kEpochCalls;
+  if (place == Group::kEpochCalls - 1) {
+    Report report;
+    report.group = group->id();
+    report.epoch = epoch;
+    report.exposed = Median(times.exposed);
+    report.whole = Median(times.whole);
+    report.links = meter_.Take();
+    if (rank_ == 0) {
+      adviser_.Take(0, report);
+    } else {
+      communicator_->SendControl(0, ControlKind::kReport, Serialize(report));
+    }
+  } else if (rank_ == 0 && place == kAdviceCall) {
+    Advise(group, epoch + 1);
+  }
+}
+
+void ProgressEngine::OnReport(int peer, const std::string& payload) {
+  Report report;
+  const Topology& topology = book_.topology();
+  const Status status = Parse(payload, static_cast<int>(topology.hosts.size()),
+                              static_cast<int>(topology.rails.size()), &report);
+  if (rank_ != 0 || !status.ok()) return Fail(status.Prefixed(RankText(peer)));
+  adviser_.Take(peer, report);
+}
+
+void ProgressEngine::Advise(Group* group, uint64_t epoch) {
+  const int known = book_.newest();
+  const Advice advice = adviser_.For(group->id(), group->bytes(), epoch);
+  for (const std::string& text : adviser_.TakeNews()) DDL_LOG(kWarning) << text;
+  std::ostringstream payload;
+  payload << group->id() << ' ' << epoch << ' ' << advice.plans << ' ' << advice.bucket_bytes << ' '
+          << advice.sockets << '\n';
+  if (advice.plans > known) payload << Serialize(book_.table(advice.plans));
+  for (int peer = 1; peer < size_; ++peer) {
+    communicator_->SendControl(peer, ControlKind::kPlans, payload.str());
+  }
+  Follow(group, epoch, advice);
+}
+
+// A rank other than 0 is told what to do.
+void ProgressEngine::OnPlans(const std::string& payload) {
+  std::istringstream text(payload);
+  uint64_t id = 0, epoch = 0;
+  Advice advice;
+  const bool readable = static_cast<bool>(text >> id >> epoch >> advice.plans >>
+                                          advice.bucket_bytes >> advice.sockets);
+  const size_t line = payload.find('\n');
+  if (readable && line != std::string::npos && line + 1 < payload.size()) {
+    PlanTable table;
+    Status status = Parse(payload.substr(line + 1), &table);
+    if (status.ok()) status = book_.Add(advice.plans, std::move(table));
+    if (!status.ok()) return Fail(status.Prefixed("rank 0's choice of plans"));
+  }
+  if (!readable || !book_.Has(advice.plans)) {
+    return Fail(Internal("rank 0 sent plans that make no sense"));
+  }
+  if (id == 0) return;  // the first table
+  const auto found = groups_.find(id);
+  if (found == groups_.end() || !found->second->adaptive() || epoch == 0 ||
+      advice.bucket_bytes < 1) {
+    return Fail(Internal("rank 0 sent plans for a group that there is not"));
+  }
+  Follow(found->second.get(), epoch, advice);
+}
+
+void ProgressEngine::Follow(Group* group, uint64_t epoch, const Advice& advice) {
+  communicator_->UseSockets(advice.sockets);
+  group->SetAdvice(epoch, advice);
+  for (const auto& call : group->calls()) StartComplete(group, call.get());
+}
+
+}  // namespace tf_ddl

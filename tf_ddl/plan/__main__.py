@@ -1,0 +1,174 @@
+"""Command line of the planner; see docs/plans.md."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tf_ddl import _plans, errors
+
+from . import clusters, drawing
+
+_ELEMENT_BYTES = 4  # float32
+_ALL_SIZES = 2**63 - 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the candidates, their predicted times and the choice.
+
+    Returns:
+      0; 2 if something that was asked for is impossible.
+    """
+    arguments = _parse(argv)
+    try:
+        _run(arguments)
+    except errors.InvalidArgumentError as error:
+        print(f"tf_ddl.plan: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    cluster = clusters.read(arguments.topology, arguments.links)
+    count = -(-arguments.bytes // _ELEMENT_BYTES)
+    answer = _plans.candidates(
+        cluster.topology,
+        cluster.links,
+        arguments.bytes,
+        arguments.plan,
+        arguments.chunk_bytes,
+        arguments.in_place and len(cluster.hosts) == 1,
+    )
+    if arguments.show is not None:
+        plan = _plans.steps(cluster.topology, answer["chosen"]["table"], arguments.show, count)
+        print(plan["text"], end="")
+    else:
+        _print(cluster, arguments.bytes, answer)
+    if arguments.verify:
+        _verify(cluster, answer, count)
+    if arguments.draw:
+        drawing.draw(arguments.draw, cluster, answer["chosen"], count)
+        print(f"drawn: {arguments.draw}")
+
+
+def _print(cluster: clusters.Cluster, size: int, answer: dict[str, Any]) -> None:
+    hosts = len(cluster.hosts)
+    print(f"{cluster.size} rank(s) on {hosts} host(s)", end="")
+    if hosts > 1:
+        print(f", rail(s): {', '.join(rail or 'by way of a router' for rail in cluster.rails)}")
+    else:
+        print()
+    print(f"\ncandidates for {_size(size)}, predicted:\n")
+    chosen = answer["chosen"]
+    print(f"    {'time':>10}  {'busbw':>10}  plan")
+    for candidate in answer["candidates"]:
+        mark = "->" if candidate["name"] == chosen["name"] else "  "
+        print(f" {mark} {_line(cluster, size, candidate)}")
+    if all(candidate["name"] != chosen["name"] for candidate in answer["candidates"]):
+        print(f" -> {_line(cluster, size, chosen)}")
+    print("\nplans by size of the bucket:\n")
+    for entry in answer["by_size"]:
+        last = entry["up_to_bytes"] == _ALL_SIZES
+        limit = "above" if last else f"up to {_size(entry['up_to_bytes'])}"
+        print(f"    {limit:>16}  {entry['name']}")
+
+
+def _line(cluster: clusters.Cluster, size: int, candidate: dict[str, Any]) -> str:
+    seconds = candidate["seconds"]
+    moved = 2 * (cluster.size - 1) / cluster.size * size
+    rate = f"{moved / seconds / 1e9:.3f} GB/s" if seconds > 0 else "-"
+    return f"{_time(seconds):>10}  {rate:>10}  {candidate['name']}"
+
+
+def _verify(cluster: clusters.Cluster, answer: dict[str, Any], count: int) -> None:
+    """Proves the chosen plan; says what it sends."""
+    report = _plans.check(cluster.topology, answer["chosen"]["table"], count)
+    print(
+        f"\nverified: every one of {count} elements ends as the sum over all {cluster.size} ranks, "
+        f"on every rank.\n{report['messages']} messages, {report['rounds']} rounds"
+    )
+    for network, hosts in zip(cluster.rails, report["hosts"]):
+        for (name, _), (sent, received) in zip(cluster.hosts, hosts):
+            if sent or received:
+                print(
+                    f"    {name}, rail {network or 0}: sends {_size(sent * _ELEMENT_BYTES)}, "
+                    f"receives {_size(received * _ELEMENT_BYTES)}"
+                )
+
+
+def _time(seconds: float) -> str:
+    for unit, factor in (("s", 1), ("ms", 1e3)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def _size(size: int) -> str:
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.4g} {unit}"
+    return f"{size} B"
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tf_ddl.plan",
+        description="Candidates for an all-reduce on a cluster, their predicted times, the choice.",
+    )
+    parser.add_argument(
+        "--topology",
+        required=True,
+        metavar="GRID|FILE",
+        help="4x8: 4 ranks on each of 8 hosts; or a JSON file (docs/plans.md)",
+    )
+    parser.add_argument("--links", metavar="FILE", help="costs of the links, JSON (docs/plans.md)")
+    parser.add_argument(
+        "--bytes", type=_bytes, default=10**8, metavar="N", help="size of the bucket, e.g. 100MB"
+    )
+    parser.add_argument(
+        "--plan",
+        default="",
+        help="only direct, pairwise, halving-doubling, ring, rings (one per rail), grid, grid:4x2",
+    )
+    parser.add_argument(
+        "--chunk-bytes", type=_bytes, default=0, metavar="N", help="per lane and rank"
+    )
+    parser.add_argument(
+        "--in-place",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the ranks of a single host can read each other's memory",
+    )
+    parser.add_argument(
+        "--show",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="RANK",
+        help="print the steps of one rank instead of the candidates",
+    )
+    parser.add_argument("--verify", action="store_true", help="prove the chosen plan")
+    parser.add_argument(
+        "--draw", type=_picture, metavar="FILE", help="draw it (.png, .svg); matplotlib"
+    )
+    return parser.parse_args(argv)
+
+
+def _bytes(text: str) -> int:
+    try:
+        return clusters.parse_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _picture(text: str) -> str:
+    if pathlib.Path(text).suffix not in (".png", ".svg", ".pdf"):
+        raise argparse.ArgumentTypeError(f"{text!r} should end in .png, .svg or .pdf")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
