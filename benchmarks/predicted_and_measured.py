@@ -1,0 +1,249 @@
+"""All-reduces of the host communicator: times that the simulator predicts beside measured ones.
+
+    python benchmarks/predicted_and_measured.py                    # 2 and 4 ranks on this machine
+    python benchmarks/predicted_and_measured.py -np 2 --sizes 4KiB,1MiB,100MB
+    DDL_CMA=0 python benchmarks/predicted_and_measured.py          # through shared memory
+    ddlrun -np 3 benchmarks/predicted_and_measured.py              # or start the ranks yourself
+
+On several hosts, start every rank with its DDL_* variables; rank 0 prints. Which plan ran is asked
+of the engine, and the same one is simulated.
+
+Costs of links are measured here, by other operations than the ones predicted: the all-reduce of
+eight bytes gives the latency, broadcasts the bandwidth, additions of arrays the cost of adding.
+While an all-reduce goes on all ranks read at once, in a broadcast all but the root; by how much
+that slows each other down is measured with plain copies. Only one kind of link can be measured so:
+all ranks on one host, or each on its own. Otherwise give `--cluster FILE`: the fields of
+`tf_ddl.simulate.Cluster` as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tf_ddl import _core, _runtime, collective, simulate
+from tf_ddl.bench.workloads import bytes_in_words, parse_size
+
+_SIZES = "4KiB,64KiB,1MiB,4MiB,16MiB,100MB"
+_SMALL, _LARGE = 1 << 20, 8 << 20  # bytes of the broadcasts whose difference gives bandwidth
+_MOST_REPEATS = 50
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs as a rank of a job, or starts jobs if this process is none."""
+    arguments = _parse(argv)
+    if "DDL_RANK" not in os.environ:
+        return max(_start(count, sys.argv[1:] if argv is None else argv) for count in arguments.np)
+    collective.init()
+    try:
+        rows = _rank(arguments)
+    finally:
+        collective.shutdown()
+    if rows and arguments.json:
+        pathlib.Path(f"{arguments.json}").write_text(json.dumps(rows, indent=1) + "\n")
+    return 0
+
+
+def _start(ranks: int, argv: Sequence[str]) -> int:
+    command = [sys.executable, "-m", "tf_ddl.run", "-np", str(ranks), __file__, *argv]
+    return subprocess.run(command, check=False).returncode
+
+
+def _rank(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    if arguments.cluster:
+        cluster = simulate.load(arguments.cluster)
+    else:
+        cluster = _measured_cluster(arguments.seconds)
+    rows = []
+    for size in arguments.sizes:
+        elements = max(1, size // 4)
+        plan, measured = _all_reduce(elements, arguments.rounds, arguments.seconds)
+        if collective.rank() == 0:
+            outcome = simulate.simulate(cluster, _engine(plan), [(elements, 0.0)])
+            rows.append(
+                {"bytes": 4 * elements, "plan": plan, "predicted": outcome.seconds}
+                | {"measured": measured, "ranks": collective.size()}
+            )
+    if rows:
+        print(_table(cluster, rows), flush=True)
+    return rows
+
+
+def _engine(plan: str) -> simulate.Engine:
+    """An engine with one bucket that runs a plan of this name; several colours: as chosen."""
+    whole = 1 << 50
+    name, _, grid = plan.partition(" ")
+    if plan[0].isdigit() or "+" in plan:
+        name = grid = ""
+    return simulate.Engine(name, grid, first_bucket_bytes=whole, bucket_bytes=whole)
+
+
+def _table(cluster: simulate.Cluster, rows: Sequence[dict[str, Any]]) -> str:
+    ranks = rows[0]["ranks"]
+    link = cluster.local if cluster.hosts == 1 else cluster.rails[0]
+    lines = [
+        f"{ranks} ranks on {cluster.hosts} host(s); a message {link.latency_us:.1f} us and "
+        f"{link.gb_per_s:.2f} GB/s; adding {cluster.add_gb_per_s:.1f} GB/s",
+        "",
+        "| size | plan | predicted (ms) | measured (ms) | error |",
+        "| ---: | --- | ---: | ---: | ---: |",
+    ]
+    errors = []
+    for row in rows:
+        error = row["predicted"] / row["measured"] - 1
+        errors.append(abs(error))
+        lines.append(
+            f"| {bytes_in_words(row['bytes'])} | {row['plan']} | {row['predicted'] * 1e3:.3f} | "
+            f"{row['measured'] * 1e3:.3f} | {error:+.0%} |"
+        )
+    lines += ["", f"median error: {statistics.median(errors):.0%}", ""]
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def _all_reduce(elements: int, rounds: int, seconds: float) -> tuple[str, float]:
+    """The plan that ran, and the median seconds of an all-reduce in place, on the slowest rank."""
+    array = np.ones(elements, np.float32)
+    before = _plans()
+    collective.all_reduce(array, out=array)
+    if not np.all(array == collective.size()):
+        raise RuntimeError(f"a sum of {elements} ones is wrong: {array.min()} to {array.max()}")
+    after = _plans()
+    ran = [plan for plan in after if after[plan] > before.get(plan, 0)]
+    ran.sort(key=lambda plan: plan == "direct")  # as which the ranks compare their calls, too
+    array[:] = 0  # sums stay what they are
+    return ran[0], _timed(lambda: collective.all_reduce(array, out=array), rounds, seconds)
+
+
+def _plans() -> dict[str, int]:
+    return dict(_runtime.current_engine().stats()["plans"])
+
+
+def _timed(operation: Callable[[], Any], rounds: int, seconds: float) -> float:
+    """Median over rounds of the mean time of some repeats; of the slowest rank, on all ranks."""
+    begin = time.perf_counter()
+    operation()
+    once = _slowest(time.perf_counter() - begin)
+    repeats = int(min(_MOST_REPEATS, max(2, seconds / rounds / once)))
+    means = []
+    for _ in range(rounds):
+        collective.barrier()
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            operation()
+        means.append(_slowest((time.perf_counter() - begin) / repeats))
+    return statistics.median(means)
+
+
+def _slowest(seconds: float) -> float:
+    return float(collective.all_gather(np.array([seconds])).max())
+
+
+def _measured_cluster(seconds: float) -> simulate.Cluster:
+    hosts = _ranks_on_hosts()
+    size = collective.size()
+    _, latency = _all_reduce(2, 7, seconds / 2)
+    difference = _broadcast(_LARGE, seconds) - _broadcast(_SMALL, seconds)
+    per_byte = max(difference, 1e-7) / (_LARGE - _SMALL)
+    if len(hosts) == 1:
+        everybody, readers = _copy(True, seconds), _copy(False, seconds)
+        per_byte *= max(1.0, everybody / readers)
+    else:
+        per_byte /= size - 1  # the root's interface sends to everybody
+    link = simulate.Link(latency * 1e6, 1e-9 / per_byte)
+    return simulate.Cluster(
+        name="measured",
+        hosts=len(hosts),
+        gpus_per_host=max(hosts),
+        local=link,
+        rails=(link,),
+        add_gb_per_s=1e-9 / _addition(seconds),
+        shared_engine=True,
+    )
+
+
+def _ranks_on_hosts() -> list[int]:
+    """Ranks on each host, as far as transports tell; where hosts have several, an error."""
+    size = collective.size()
+    peers = _runtime.current_engine().stats()["peers"]
+    others = [peer["transport"] for peer in peers if peer["rank"] != collective.rank()]
+    remote = collective.all_gather(np.array([sum(name.startswith("tcp") for name in others)]))
+    if not remote.any():
+        return [size]
+    if (remote == size - 1).all():
+        return [1] * size
+    raise SystemExit(
+        f"ranks reach {remote.tolist()} of {size - 1} others by TCP: links within and between "
+        "hosts cannot be told apart here; give --cluster"
+    )
+
+
+def _broadcast(nbytes: int, seconds: float) -> float:
+    """Seconds of a broadcast from rank 0, and of a barrier that keeps it from running ahead."""
+    # Not collective.broadcast, whose new arrays cost page faults.
+    engine = _runtime.current_engine()
+    array, out = np.zeros(nbytes, np.uint8), np.zeros(nbytes, np.uint8)
+    spec = _core.TensorSpec(f"{nbytes} bytes", "bytes", (nbytes,))
+    group = engine.register_group(f"predicted {nbytes}", "broadcast", [spec], root=0)
+
+    def both() -> None:
+        engine.broadcast(group, array, out, nbytes)
+        collective.barrier()
+
+    return _timed(both, 5, seconds / 2)
+
+
+def _copy(root_too: bool, seconds: float) -> float:
+    """Seconds that copying takes while all ranks do it, or all but rank 0."""
+    source, target = np.zeros(_LARGE // 4, np.float32), np.zeros(_LARGE // 4, np.float32)
+    idle = collective.rank() == 0 and not root_too
+    return _timed(lambda: None if idle else np.copyto(target, source), 5, seconds / 4)
+
+
+def _addition(seconds: float) -> float:
+    """Seconds per byte of one addend, all ranks adding at once, in the caches as lanes are."""
+    a, b = np.zeros(1 << 16, np.float32), np.zeros(1 << 16, np.float32)
+
+    def some() -> None:
+        for _ in range(16):
+            np.add(a, b, out=a)
+
+    return _timed(some, 5, seconds / 4) / (16 * a.nbytes)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Predicted and measured all-reduces.")
+    parser.add_argument("-np", type=_numbers, default=[2, 4], metavar="A,B", help="ranks (2,4)")
+    parser.add_argument("--sizes", type=_sizes, default=_sizes(_SIZES), metavar="A,B")
+    parser.add_argument("--cluster", metavar="FILE", help="costs of links, instead of measuring")
+    parser.add_argument("--rounds", type=int, default=7, help="of which the median is taken")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of timed work for each size")
+    parser.add_argument("--json", metavar="FILE", help="rank 0 writes the rows there")
+    return parser.parse_args(argv)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return sorted(parse_size(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
