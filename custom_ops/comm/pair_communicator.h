@@ -28,7 +28,6 @@ class PairCommunicator : public Communicator, public PairEvents {
   int size() const override { return static_cast<int>(mesh_.pairs.size()); }
   std::string HostOf(int rank) const override;
   std::string TransportTo(int rank) const override;
-  const std::vector<std::string>& Rails() const override { return mesh_.rails; }
   std::vector<LinkStats> LinksTo(int rank) const override;
   std::vector<LinkStats> ReadLinksTo(int rank) const override;
   const Topology& topology() const override { return topology_; }
