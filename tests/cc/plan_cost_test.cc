@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
+#include "plan/simulate.h"
 #include "plan_harness.h"
 
 namespace tf_ddl {
@@ -116,6 +120,58 @@ TEST(Cost, MoreBytesNeverTakeLessTimeInOneLane) {
       }
     }
   }
+}
+
+// The simulator executes the plans event by event; it knows of specifications nothing, so both
+// would have to be wrong in the same way.
+TEST(Cost, AgreesWithTheSimulatorAndChoosesWhatIsFastThere) {
+  struct Case {
+    std::vector<int> hosts;
+    int rails;
+  };
+  std::vector<double> errors, regrets;
+  for (const Case& row : std::vector<Case>{{{4}, 1},
+                                           {{2, 2}, 1},
+                                           {{1, 1, 1, 1}, 2},
+                                           {{2, 2, 2, 2}, 1},
+                                           {{4, 4}, 1},
+                                           {{3, 2}, 1},
+                                           {{2, 2, 2}, 2},
+                                           {{3, 3, 2}, 1}}) {
+    const Topology topology = HostsOf(row.hosts, row.rails);
+    for (const double mbits : {200.0, 2000.0, 10000.0}) {
+      LinkModel links = UsualLinks(row.rails);
+      for (int k = 0; k < row.rails; ++k) links.rails[k] = {50e-6, 8e-6 / mbits * (1 + k)};
+      for (const int64_t bytes : {4096, 100'000, 1'000'000, 10'000'000}) {
+        double first = 0, best = 1e300;
+        for (const Candidate& candidate : Candidates(topology, links, bytes, PlanWishes())) {
+          SimulatedCollective collective;
+          collective.plan = [&](int rank) {
+            return MakePlan(candidate.spec, topology, rank, bytes / 4, 4);
+          };
+          Simulation simulation;
+          const Status status =
+              Simulate(topology, links, {collective}, SimulationOptions(), &simulation);
+          ASSERT_TRUE(status.ok()) << status.message();
+          errors.push_back(std::abs(candidate.seconds / simulation.seconds - 1));
+          if (first == 0) first = simulation.seconds;
+          best = std::min(best, simulation.seconds);
+        }
+        regrets.push_back(first / best - 1);
+      }
+    }
+  }
+  const auto quantile = [](std::vector<double> values, double q) {
+    std::sort(values.begin(), values.end());
+    return values[static_cast<size_t>(q * (values.size() - 1))];
+  };
+  RecordProperty("median_error_percent", std::to_string(100 * quantile(errors, 0.5)));
+  RecordProperty("p90_error_percent", std::to_string(100 * quantile(errors, 0.9)));
+  RecordProperty("worst_regret_percent", std::to_string(100 * quantile(regrets, 1)));
+  EXPECT_LT(quantile(errors, 0.5), 0.05);
+  EXPECT_LT(quantile(errors, 0.9), 0.2);
+  EXPECT_LT(quantile(regrets, 0.9), 0.1);
+  EXPECT_LT(quantile(regrets, 1), 0.25);
 }
 
 }  // namespace
