@@ -91,16 +91,17 @@ def _verify(cluster: clusters.Cluster, answer: dict[str, Any], count: int) -> No
         f"on every rank.\n{report['messages']} messages, {report['rounds']} rounds"
     )
     for network, hosts in zip(cluster.rails, report["hosts"]):
-        alike: dict[tuple[int, int], list[str]] = {}
+        alike: dict[str, list[str]] = {}
         for (name, _), (sent, received) in zip(cluster.hosts, hosts):
             if sent or received:
-                alike.setdefault((sent, received), []).append(name)
-        for (sent, received), names in alike.items():
-            who = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-            print(
-                f"    {who}, rail {network or 0}: sends {_size(sent * _ELEMENT_BYTES)}, "
-                f"receives {_size(received * _ELEMENT_BYTES)} (each)"
-            )
+                moved = (
+                    f"sends {_size(sent * _ELEMENT_BYTES)}, "
+                    f"receives {_size(received * _ELEMENT_BYTES)}"
+                )
+                alike.setdefault(moved, []).append(name)
+        for moved, names in alike.items():
+            who = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more, each"
+            print(f"    {who}, rail {network or 0}: {moved}")
 
 
 def _time(seconds: float) -> str:
