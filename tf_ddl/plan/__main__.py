@@ -69,12 +69,17 @@ def _verify(cluster: clusters.Cluster, answer: dict[str, Any], count: int) -> No
         f"on every rank.\n{report['messages']} messages, {report['rounds']} rounds"
     )
     for network, hosts in zip(cluster.rails, report["hosts"]):
+        alike: dict[str, list[str]] = {}
         for (name, _), (sent, received) in zip(cluster.hosts, hosts):
             if sent or received:
-                print(
-                    f"    {name}, rail {network or 0}: sends {tables.size(sent * _ELEMENT_BYTES)}, "
+                moved = (
+                    f"sends {tables.size(sent * _ELEMENT_BYTES)}, "
                     f"receives {tables.size(received * _ELEMENT_BYTES)}"
                 )
+                alike.setdefault(moved, []).append(name)
+        for moved, names in alike.items():
+            who = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more, each"
+            print(f"    {who}, rail {network or 0}: {moved}")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
