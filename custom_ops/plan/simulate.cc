@@ -52,6 +52,12 @@ class Simulator {
     ranks_ = SimulatedRanks(topology, static_cast<int>(links.rails.size()), !folded_.empty(),
                             options.shared_engine);
     shares_ = TimeShares(ranks_.servers());
+    free_.assign(ranks_.size(), 0);
+    overhead_ = options.local_overhead * links.local.alpha;
+    for (const LinkCost& rail : links.rails) {
+      if (topology.OnOneHost()) break;
+      overhead_ = std::max(overhead_, options.rail_overhead * rail.alpha);
+    }
   }
 
   Status Execute(Simulation* simulation);
@@ -93,6 +99,8 @@ class Simulator {
   std::vector<std::vector<Plan>> folded_;
   SimulatedRanks ranks_;
   TimeShares shares_{0};
+  std::vector<double> free_;  // by rank: when it can send its next message
+  double overhead_ = 0;       // how long a message keeps it from that
 
   std::vector<SimulatedRun> runs_;
   std::vector<SimulatedLane> lanes_;
@@ -263,7 +271,10 @@ void Simulator::Post(int number, const Step& step) {
   if (sends) {
     message.sender = number;
     message.target = target;
-    At(now_ + message.cost.alpha, Event::kLatencyOver, index);
+    double& free = free_[run.rank];
+    const double begin = std::max(now_, free);
+    free = begin + overhead_;
+    At(begin + message.cost.alpha, Event::kLatencyOver, index);
   } else {
     message.receiver = number;
     message.reduce = step.kind == StepKind::kRecvReduce;
@@ -289,8 +300,8 @@ void Simulator::JobDone(const Job& job) {
   if (job.kind == Job::kLocalSteps) return PostMessages(job.what);
   if (job.kind == Job::kAddition) return ReceiveDone(job.what);
   const SimulatedMessage& message = messages_.at(job.what);
-  Done(message.sender);
   const double seconds = static_cast<double>(message.bytes) * links_.gamma;
+  Done(message.sender);
   if (message.reduce && seconds > 0) {
     const int engine = ranks_.Adding(message.key.to);
     const int64_t priority = Priority(message.key.collective, message.key.lane);
@@ -344,24 +355,26 @@ void Simulator::Fail(int lane, const std::string& what) {
   if (status_.ok()) status_ = InvalidArgument(Name(lane) + " " + what);
 }
 
-// Nothing happens any more: either all is done, or somebody waits for ever.
+// Nothing happens any more: all is done, or somebody waits for ever.
 Status Simulator::CheckEnded() const {
   constexpr int kNamed = 8;
   std::string text;
-  int halves = 0;
+  int named = 0;
   for (int number : messages_.All()) {
     const SimulatedMessage& message = messages_.at(number);
     const bool receives = message.receiver >= 0;
-    if (++halves > kNamed) continue;
     if (!text.empty()) text += "; ";
+    if (++named > kNamed) {
+      text += "and so on";
+      break;
+    }
     text += "collective " + std::to_string(message.key.collective) + ", lane " +
             std::to_string(message.key.lane) + ", round " + std::to_string(message.key.round) +
             ": rank " + std::to_string(ranks_.Rank(receives ? message.key.to : message.key.from)) +
             (receives ? " waits for rank " : " sends to rank ") +
             std::to_string(ranks_.Rank(receives ? message.key.from : message.key.to));
   }
-  if (halves == 0) return OkStatus();
-  if (halves > kNamed) text += "; and " + std::to_string(halves - kNamed) + " more";
+  if (named == 0) return OkStatus();
   return InvalidArgument("the plans never end: " + text);
 }
 
@@ -375,11 +388,10 @@ Status Simulate(const Topology& topology, const LinkModel& links,
     return InvalidArgument("max_lanes is " + std::to_string(options.max_lanes) +
                            ", it must be at least 1");
   }
-  for (const SimulatedCollective& collective : collectives) {
-    if (!std::isfinite(collective.start) || collective.start < 0 || collective.element_bytes < 1) {
-      return InvalidArgument("a collective starts at " + std::to_string(collective.start) +
-                             " s with elements of " + std::to_string(collective.element_bytes) +
-                             " bytes: neither may be negative, elements have a byte at least");
+  for (const SimulatedCollective& c : collectives) {
+    if (!std::isfinite(c.start) || c.start < 0 || c.element_bytes < 1) {
+      return InvalidArgument("a collective starts at " + std::to_string(c.start) +
+                             " s with elements of " + std::to_string(c.element_bytes) + " bytes");
     }
   }
   const Status status = Simulator(topology, links, collectives, options).Execute(simulation);
