@@ -43,6 +43,10 @@ class Options:
         without it they use TCP. `DDL_SHM`.
       use_cma: whether ranks of one host may read each other's memory directly (cross-memory
         attach). `DDL_CMA`.
+      interfaces: names of the network interfaces that may be used, separated by commas, such as
+        "eth0,eth1"; empty allows all. `DDL_INTERFACES`.
+      sockets_per_rail: TCP connections between two hosts on each network that they share.
+        `DDL_SOCKETS_PER_RAIL`.
       check_replicas_every: steps between two comparisons of the ranks' variables; 0 compares
         only at the first step. `DDL_CHECK_REPLICAS_EVERY`.
 
@@ -99,6 +103,20 @@ class Options:
         0,
         "Whether ranks of one host may read each other's memory directly (cross-memory attach).",
     )
+    interfaces: str = _setting(
+        "",
+        "DDL_INTERFACES",
+        "names",
+        0,
+        "Network interfaces that may be used, such as `eth0,eth1`; empty: all.",
+    )
+    sockets_per_rail: int = _setting(
+        1,
+        "DDL_SOCKETS_PER_RAIL",
+        "sockets",
+        1,
+        "TCP connections between two hosts on each network that they share.",
+    )
     check_replicas_every: int = _setting(
         1000,
         "DDL_CHECK_REPLICAS_EVERY",
@@ -148,10 +166,10 @@ class Setting:
     Attributes:
       field: name of the field.
       variable: environment variable.
-      kind: type of its value: int, float or bool.
-      unit: "bytes", "seconds", "steps" or "0 or 1".
+      kind: type of its value: int, float, bool or str.
+      unit: "bytes", "seconds", "steps", "sockets", "names" (separated by commas) or "0 or 1".
       default: value when nothing is given.
-      least: smallest allowed value (floats: must be greater); no matter for bool.
+      least: smallest allowed value (floats: must be greater); no matter for bool, str.
       meaning: one sentence or two.
     """
 
@@ -182,6 +200,8 @@ def markdown_table() -> str:
         default = setting.default
         if setting.kind is bool:
             default = int(default)
+        elif setting.kind is str:
+            default = default or "empty"
         elif setting.kind is float:
             default = f"{default:g}"
         lines.append(
@@ -201,6 +221,8 @@ def _parsed(setting: Setting, text: str) -> Any:
             f"{setting.variable}={text!r} is neither one of {'/'.join(_TRUE)} nor of "
             f"{'/'.join(_FALSE)}"
         )
+    if setting.kind is str:
+        return _checked(setting, text, setting.variable)
     try:
         value = _number(setting, text)
     except ValueError:
@@ -222,7 +244,11 @@ def _number(setting: Setting, text: str) -> int | float:
 
 
 def _checked(setting: Setting, value: Any, name: str) -> Any:
-    if setting.kind is bool:
+    if setting.kind is str:
+        names = r"[^\s,]*(\s*,\s*[^\s,]+)*"
+        good = isinstance(value, str) and re.fullmatch(names, value.strip()) is not None
+        wanted = f"{setting.unit} separated by commas, such as 'eth0,eth1'"
+    elif setting.kind is bool:
         good = isinstance(value, bool) or value in (0, 1)
         wanted = "True or False"
     elif setting.kind is int:
@@ -234,4 +260,4 @@ def _checked(setting: Setting, value: Any, name: str) -> Any:
         wanted = f"a number of {setting.unit} greater than 0"
     if not good:
         raise errors.InvalidArgumentError(f"{name}={value!r} must be {wanted}")
-    return setting.kind(value)
+    return value.strip() if setting.kind is str else setting.kind(value)

@@ -84,6 +84,8 @@ int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, si
     job.join_timeout = config->join_timeout;
     job.use_shared_memory = config->use_shared_memory != 0;
     job.use_cma = config->use_cma != 0;
+    job.interfaces = TextOf(config->interfaces);
+    job.sockets_per_rail = config->sockets_per_rail;
     const Status status = tf_ddl::CreateHostCommunicator(job, tf_ddl::CommOptions(), &communicator);
     if (!status.ok()) return Report(status, error, error_size);
   }

@@ -19,6 +19,8 @@ typedef struct {
   double join_timeout;
   int32_t use_shared_memory;
   int32_t use_cma;
+  const char* interfaces;
+  int32_t sockets_per_rail;
   int64_t bucket_bytes;
   int64_t first_bucket_bytes;
   double timeout;

@@ -15,6 +15,18 @@ namespace {
 constexpr int kPollsPerSocketCheck = 64;
 // How long Close may take to push out the last control frames.
 constexpr int kCloseMillis = 500;
+// A host whose answer is due for this long is worth a word when a collective waits for it.
+constexpr double kSilentSeconds = 1.0;
+
+// ", which does not answer on eth1 (10.2.0.2)"
+std::string Silence(const Pair& pair) {
+  for (const LinkStats& link : pair.Links()) {
+    if (link.silent_seconds < kSilentSeconds) continue;
+    return ", which does not answer on " + (link.interface.empty() ? "" : link.interface + " ") +
+           "(" + link.peer_address + ")";
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -278,7 +290,8 @@ std::string PairCommunicator::DescribeWaiting() const {
   for (size_t peer = 0; peer < peers.size(); ++peer) {
     if (!peers[peer]) continue;
     text += (text.empty() ? "rank " : ", rank ") + std::to_string(peer) + " (" +
-            mesh_.peers[peer].hostname + ", pid " + std::to_string(mesh_.peers[peer].pid) + ")";
+            mesh_.peers[peer].hostname + ", pid " + std::to_string(mesh_.peers[peer].pid) + ")" +
+            Silence(*mesh_.pairs[peer]);
   }
   return text.empty() ? "no rank" : text;
 }

@@ -54,7 +54,7 @@ class LocalEngine : public Engine {
   void Shutdown() override { Fail(FailedPrecondition("tf_ddl has been shut down")); }
 
   std::string StatsJson() const override {
-    return recorder_.StatsJson("\"rank\":0,\"size\":1,\"peers\":[],");
+    return recorder_.StatsJson("\"rank\":0,\"size\":1,\"rails\":[],\"peers\":[],");
   }
   void RecordTimeline(bool enabled) override { recorder_.EnableTimeline(enabled); }
   std::string TimelineJson() const override { return recorder_.TimelineJson(); }

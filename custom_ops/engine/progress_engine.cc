@@ -127,11 +127,26 @@ void ProgressEngine::Shutdown() {
 
 std::string ProgressEngine::StatsJson() const {
   std::ostringstream identity;
-  identity << "\"rank\":" << rank_ << ",\"size\":" << size_ << ",\"peers\":[";
+  identity << "\"rank\":" << rank_ << ",\"size\":" << size_ << ",\"rails\":[";
+  const char* separator = "";
+  for (const std::string& rail : communicator_->topology().rails) {
+    identity << std::exchange(separator, ",") << JsonQuoted(rail);
+  }
+  identity << "],\"peers\":[";
   for (int rank = 0; rank < size_; ++rank) {
     identity << (rank > 0 ? "," : "") << "{\"rank\":" << rank
              << ",\"host\":" << JsonQuoted(communicator_->HostOf(rank))
-             << ",\"transport\":" << JsonQuoted(communicator_->TransportTo(rank)) << "}";
+             << ",\"transport\":" << JsonQuoted(communicator_->TransportTo(rank))
+             << ",\"sockets\":[";
+    separator = "";
+    for (const LinkStats& link : communicator_->LinksTo(rank)) {
+      identity << std::exchange(separator, ",") << "{\"rail\":" << link.rail
+               << ",\"interface\":" << JsonQuoted(link.interface)
+               << ",\"address\":" << JsonQuoted(link.address)
+               << ",\"peer_address\":" << JsonQuoted(link.peer_address)
+               << ",\"bytes_written\":" << link.bytes_written << "}";
+    }
+    identity << "]}";
   }
   identity << "],";
   return recorder_.StatsJson(identity.str());

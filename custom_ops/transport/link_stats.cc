@@ -7,6 +7,7 @@
 namespace tf_ddl {
 namespace {
 
+constexpr double kMilli = 1e-3;
 constexpr double kMicro = 1e-6;
 
 }  // namespace
@@ -18,6 +19,7 @@ void ReadTcpInfo(int socket, LinkStats* stats) {
   stats->bytes_acked = info.tcpi_bytes_acked;
   stats->busy_seconds = static_cast<double>(info.tcpi_busy_time) * kMicro;
   stats->receiver_limited_seconds = static_cast<double>(info.tcpi_rwnd_limited) * kMicro;
+  if (info.tcpi_retransmits > 0) stats->silent_seconds = info.tcpi_last_ack_recv * kMilli;
   stats->rtt_seconds = info.tcpi_rtt * kMicro;
   // Until there is a sample, the kernel says all ones.
   if (info.tcpi_min_rtt != ~0u) stats->min_rtt_seconds = info.tcpi_min_rtt * kMicro;

@@ -21,6 +21,7 @@ struct LinkStats {
   // Of busy_seconds: waiting for room in the receiver's buffers, so that the peer, not the link,
   // was slow.
   double receiver_limited_seconds = 0;
+  double silent_seconds = 0;   // since the last answer, while the kernel repeats itself
   double rtt_seconds = 0;      // smoothed round trip
   double min_rtt_seconds = 0;  // smallest seen; queues empty
 };

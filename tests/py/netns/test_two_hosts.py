@@ -1,19 +1,19 @@
-"""Two hosts on one machine: network namespaces joined by a veth pair; between them only TCP."""
+"""Two hosts on one machine, joined by two networks; between them only TCP."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import subprocess
-import sys
-from collections.abc import Iterator
+import json
+from typing import Any
 
 import pytest
+from hosts import Hosts, Job
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(120)]
+
+RAILS = ["10.1.0.0/24", "10.2.0.0/24"]
 
 SCRIPT = """
+import json
 import numpy as np
 from tf_ddl import _runtime, collective
 
@@ -25,76 +25,106 @@ for count in (1, 1000, 300_001, 5_000_000):
     assert np.array_equal(result, (np.arange(count) % 100) * size + sum(range(size))), count
 assert collective.all_gather(np.full((rank, 2), rank)).shape == (sum(range(size)), 2)
 assert collective.broadcast(np.array([rank]), root=size - 1)[0] == size - 1
-stats = _runtime.current_engine().stats()
-print("transports", *(peer["transport"] for peer in stats["peers"]))
-print("plans", *sorted(stats["plans"]))
+print("stats", json.dumps(_runtime.current_engine().stats()))
 collective.shutdown()
 """
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, timeout=20, capture_output=True, text=True)
+def _stats(job: Job) -> list[dict[str, Any]]:
+    """What the ranks of a job that ran SCRIPT tell, once it has ended well."""
+    codes = job.wait(timeout=90)
+    assert codes == [0] * len(codes), job.describe()
+    return [json.loads(output.split("stats ")[1].splitlines()[0]) for output in job.outputs]
 
 
-@pytest.fixture
-def hosts() -> Iterator[list[str]]:
-    """Names of two namespaces whose addresses are 10.77.0.1 and 10.77.0.2."""
-    tag = secrets.token_hex(3)
-    names = [f"ddl-{tag}-a", f"ddl-{tag}-b"]
-    links = [f"d{tag}a", f"d{tag}b"]
-    with contextlib.ExitStack() as undo:
-        for name in names:
-            _ip("netns", "add", name)
-            undo.callback(_ip, "netns", "delete", name)
-        _ip("link", "add", links[0], "type", "veth", "peer", "name", links[1])
-        for number, (name, link) in enumerate(zip(names, links), start=1):
-            _ip("link", "set", link, "netns", name)
-            _ip("-n", name, "address", "add", f"10.77.0.{number}/24", "dev", link)
-            _ip("-n", name, "link", "set", link, "up")
-            _ip("-n", name, "link", "set", "lo", "up")
-        yield names
-
-
-def _start(host: str, rank: int, size: int, secret: str) -> subprocess.Popen[str]:
-    environ = dict(
-        os.environ,
-        DDL_RANK=str(rank),
-        DDL_SIZE=str(size),
-        DDL_RENDEZVOUS="10.77.0.1:29470",
-        DDL_SECRET=secret,
-        DDL_JOIN_TIMEOUT="20",
-        DDL_TIMEOUT="60",
-    )
-    return subprocess.Popen(
-        ["ip", "netns", "exec", host, sys.executable, "-c", SCRIPT],
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("ranks_by_host", [[0, 1], [0, 0, 1, 1]])
-def test_hosts_find_each_other_and_reduce(hosts: list[str], ranks_by_host: list[int]) -> None:
-    secret = secrets.token_hex(16)
-    size = len(ranks_by_host)
-    workers = [_start(hosts[host], rank, size, secret) for rank, host in enumerate(ranks_by_host)]
-    try:
-        outputs = [worker.communicate(timeout=90)[0] for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-    shown = "\n".join(f"--- rank {rank}\n{text}" for rank, text in enumerate(outputs))
-    assert [worker.returncode for worker in workers] == [0] * size, shown
-    for rank, output in enumerate(outputs):
-        transports = output.split("transports ")[1].splitlines()[0].split()
-        for peer, transport in enumerate(transports):
-            if peer == rank:
-                assert transport == "self", shown
-            elif ranks_by_host[peer] == ranks_by_host[rank]:
-                assert transport in ("cma", "shm"), shown
-            else:
-                assert transport == "tcp", shown
-        assert "ring" in output.split("plans ")[1], shown
+def test_hosts_find_each_other_and_reduce(two_hosts: Hosts, ranks_by_host: list[int]) -> None:
+    with two_hosts.start(ranks_by_host, SCRIPT, {"DDL_SOCKETS_PER_RAIL": "2"}) as job:
+        for rank, stats in enumerate(_stats(job)):
+            assert stats["rails"] == RAILS
+            assert any("ring" in plan for plan in stats["plans"])
+            for peer in stats["peers"]:
+                host = ranks_by_host[peer["rank"]]
+                assert peer["host"] == f"{two_hosts.name}-{host}"
+                if peer["rank"] == rank:
+                    assert peer["transport"] == "self"
+                elif host == ranks_by_host[rank]:
+                    assert peer["transport"] in ("cma", "shm")
+                    assert peer["sockets"] == []
+                else:
+                    assert peer["transport"] == "tcp"
+                    _check_sockets(peer["sockets"], ranks_by_host[rank], host)
+
+
+def _check_sockets(sockets: list[dict[str, Any]], own: int, other: int) -> None:
+    assert [socket["rail"] for socket in sockets] == [0, 0, 1, 1]
+    for socket in sockets:
+        rail = socket["rail"]
+        assert socket["interface"] == f"eth{rail}"
+        assert socket["address"] == f"10.{rail + 1}.0.{own + 1}"
+        assert socket["peer_address"] == f"10.{rail + 1}.0.{other + 1}"
+    assert sum(socket["bytes_written"] for socket in sockets) > 0
+
+
+def test_only_the_interfaces_that_are_allowed(two_hosts: Hosts) -> None:
+    with two_hosts.start([0, 1], SCRIPT, {"DDL_INTERFACES": "eth1"}) as job:
+        for rank, stats in enumerate(_stats(job)):
+            assert stats["rails"] == RAILS[1:]
+            (socket,) = stats["peers"][1 - rank]["sockets"]
+            assert socket["interface"] == "eth1"
+            assert socket["bytes_written"] > 20_000_000
+
+
+def test_an_interface_that_is_not_there_is_named(two_hosts: Hosts) -> None:
+    with two_hosts.start([0, 1], SCRIPT, {"DDL_INTERFACES": "eth0,eth7"}) as job:
+        assert job.wait(timeout=30) == [1, 1]
+        for rank, output in enumerate(job.outputs):
+            assert (
+                f"InvalidArgumentError: DDL_INTERFACES names eth7; host {two_hosts.name}-{rank} "
+                "has eth0, eth1"
+            ) in output
+
+
+def test_a_network_that_only_looks_common_is_dropped(two_hosts: Hosts) -> None:
+    for host in (0, 1):  # as Docker makes them, with the same and with other addresses
+        for number, address in ((0, "172.17.0.1/16"), (1, f"172.18.0.{host + 1}/16")):
+            link = f"docker{number}"
+            two_hosts.ip(host, *f"link add {link} type veth peer name {link}p".split())
+            two_hosts.ip(host, *f"link set {link}p up".split())
+            two_hosts.ip(host, *f"address add {address} dev {link}".split())
+            two_hosts.ip(host, *f"link set {link} up".split())
+    with two_hosts.start([0, 1], SCRIPT) as job:
+        for stats in _stats(job):
+            assert stats["rails"] == RAILS
+    assert "network 172.18.0.0/16 is on every host but carries no data: rank 1" in job.outputs[0]
+    assert "172.17.0.0" not in job.describe()
+
+
+TRAINING = """
+import numpy as np
+from tf_ddl import collective
+
+collective.init()
+array = np.ones(1_000_000, np.float32)
+for step in range(1_000_000):
+    collective.all_reduce(array)
+    if step == 3:
+        print("training", flush=True)
+"""
+
+
+@pytest.mark.parametrize("interface", ["eth0", "eth1"])
+def test_a_network_that_is_lost_fails_the_job_in_time(two_hosts: Hosts, interface: str) -> None:
+    environ = {"DDL_INTERFACES": interface, "DDL_TIMEOUT": "6"}
+    if interface == "eth1":  # the primary connections, too
+        environ["DDL_RENDEZVOUS"] = "10.2.0.1:29470"
+    with two_hosts.start([0, 1], TRAINING, environ) as job:
+        for worker in job.workers:
+            assert worker.stdout is not None and worker.stdout.readline() == "training\n"
+        two_hosts.script("link", two_hosts.name, "1", interface, "down")
+        assert job.wait(timeout=30) == [1, 1]
+        for rank, output in enumerate(job.outputs):
+            assert "DeadlineError: " in output, job.describe()
+            assert f"rank {1 - rank} ({two_hosts.name}-{1 - rank}" in output, job.describe()
+        network = "10.1.0." if interface == "eth0" else "10.2.0."
+        assert f"which does not answer on {interface} ({network}" in job.describe()

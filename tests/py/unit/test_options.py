@@ -13,6 +13,7 @@ def test_defaults():
     assert chosen.first_bucket_bytes == 256 << 10
     assert (chosen.timeout, chosen.stall_warning, chosen.join_timeout) == (600.0, 60.0, 60.0)
     assert chosen.use_shared_memory and chosen.use_cma
+    assert (chosen.interfaces, chosen.sockets_per_rail) == ("", 1)
     assert chosen.check_replicas_every == 1000
     assert options.Options.from_environment({}) == chosen
 
@@ -27,10 +28,14 @@ def test_environment():
             "DDL_JOIN_TIMEOUT": "1e1",
             "DDL_SHM": "off",
             "DDL_CMA": "0",
+            "DDL_INTERFACES": " eth0, eth1 ",
+            "DDL_SOCKETS_PER_RAIL": "2",
             "DDL_CHECK_REPLICAS_EVERY": "0",
         }
     )
-    assert chosen == options.Options(1 << 20, 4096, 5.0, 0.5, 10.0, False, False, 0)
+    assert chosen == options.Options(
+        1 << 20, 4096, 5.0, 0.5, 10.0, False, False, "eth0, eth1", 2, 0
+    )
 
 
 def test_arguments_win_and_none_means_not_given():
@@ -57,6 +62,9 @@ def test_options_do_not_change():
         ("DDL_TIMEOUT", "nan"),
         ("DDL_TIMEOUT", "inf"),
         ("DDL_SHM", "maybe"),
+        ("DDL_SOCKETS_PER_RAIL", "0"),
+        ("DDL_INTERFACES", "eth0 eth1"),
+        ("DDL_INTERFACES", ",eth0,,"),
         ("DDL_CHECK_REPLICAS_EVERY", "-1"),
     ],
 )
@@ -73,6 +81,7 @@ def test_bad_variables_are_named(variable, text):
         {"bucket_bytes": True},
         {"timeout": "5"},
         {"timeout": 0},
+        {"interfaces": ["eth0"]},
         {"use_cma": 2},
         {"use_cma": "yes"},
     ],
