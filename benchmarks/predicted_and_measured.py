@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         collective.shutdown()
     if rows and arguments.json:
-        pathlib.Path(f"{arguments.json}").write_text(json.dumps(rows, indent=1) + "\n")
+        pathlib.Path(arguments.json).write_text(json.dumps(rows, indent=1) + "\n")
     return 0
 
 
@@ -280,6 +280,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.hosts and not arguments.rates:
         parser.error("--hosts needs --rates")
+    if arguments.json and len(arguments.np) > 1 and not arguments.hosts:
+        parser.error("--json is written by one job: give one number to -np")
     return arguments
 
 
