@@ -3,17 +3,19 @@
     python benchmarks/predicted_and_measured.py                    # 2 and 4 ranks on this machine
     python benchmarks/predicted_and_measured.py -np 2 --sizes 4KiB,1MiB,100MB
     DDL_CMA=0 python benchmarks/predicted_and_measured.py          # through shared memory
+    python benchmarks/predicted_and_measured.py --hosts 4 --rates 200,200       # test hosts (root)
     ddlrun -np 3 benchmarks/predicted_and_measured.py              # or start the ranks yourself
 
-On several hosts, start every rank with its DDL_* variables; rank 0 prints. Which plan ran is asked
-of the engine, and the same one is simulated.
+On other hosts, start every rank with its DDL_* variables; rank 0 prints. Which plan ran is asked of
+the engine, and the same one is simulated.
 
 Costs of links are measured here, by other operations than the ones predicted: the all-reduce of
 eight bytes gives the latency, broadcasts the bandwidth, additions of arrays the cost of adding.
 While an all-reduce goes on all ranks read at once, in a broadcast all but the root; by how much
 that slows each other down is measured with plain copies. Only one kind of link can be measured so:
 all ranks on one host, or each on its own. Otherwise give `--cluster FILE`: the fields of
-`tf_ddl.simulate.Cluster` as JSON.
+`tf_ddl.simulate.Cluster` as JSON. Of test hosts (benchmarks/hosts.sh) the rates are known, less the
+headers of Ethernet, IP and TCP: 1,448 of 1,514 bytes of a frame are data.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import argparse
 import json
 import os
 import pathlib
+import secrets
 import statistics
 import subprocess
 import sys
@@ -37,20 +40,24 @@ from tf_ddl.bench.workloads import bytes_in_words, parse_size
 _SIZES = "4KiB,64KiB,1MiB,4MiB,16MiB,100MB"
 _SMALL, _LARGE = 1 << 20, 8 << 20  # bytes of the broadcasts whose difference gives bandwidth
 _MOST_REPEATS = 50
+_DATA_OF_FRAME = 1448 / 1514
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs as a rank of a job, or starts jobs if this process is none."""
     arguments = _parse(argv)
     if "DDL_RANK" not in os.environ:
-        return max(_start(count, sys.argv[1:] if argv is None else argv) for count in arguments.np)
+        given = sys.argv[1:] if argv is None else argv
+        if arguments.hosts:
+            return _start_on_test_hosts(arguments.hosts, arguments.rates, given)
+        return max(_start(count, given) for count in arguments.np)
     collective.init()
     try:
         rows = _rank(arguments)
     finally:
         collective.shutdown()
     if rows and arguments.json:
-        pathlib.Path(f"{arguments.json}").write_text(json.dumps(rows, indent=1) + "\n")
+        pathlib.Path(arguments.json).write_text(json.dumps(rows, indent=1) + "\n")
     return 0
 
 
@@ -59,11 +66,37 @@ def _start(ranks: int, argv: Sequence[str]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
+def _start_on_test_hosts(hosts: int, rates: Sequence[float], argv: Sequence[str]) -> int:
+    """A rank on each of some network namespaces; they are removed whatever happens."""
+    name = "p" + secrets.token_hex(4)
+    script = ["bash", str(pathlib.Path(__file__).with_name("hosts.sh"))]
+    common = dict(
+        os.environ,
+        DDL_SIZE=str(hosts),
+        DDL_RENDEZVOUS="10.1.0.1:29470",
+        DDL_SECRET=secrets.token_hex(16),
+    )
+    ranks: list[subprocess.Popen[bytes]] = []
+    try:
+        in_words = ",".join(f"{rate:g}" for rate in rates)
+        make = [*script, "up", name, "--hosts", str(hosts), "--rates", in_words]
+        subprocess.run(make, check=True, timeout=60)
+        for host in range(hosts):
+            command = [*script, "run", name, str(host), "--", sys.executable, __file__, *argv]
+            ranks.append(subprocess.Popen(command, env=dict(common, DDL_RANK=str(host))))
+        return max(rank.wait(timeout=600) for rank in ranks)
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.wait()
+        subprocess.run([*script, "down", name], check=True, timeout=60)
+
+
 def _rank(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     if arguments.cluster:
         cluster = simulate.load(arguments.cluster)
     else:
-        cluster = _measured_cluster(arguments.seconds)
+        cluster = _measured_cluster(arguments.seconds, arguments.rates)
     rows = []
     for size in arguments.sizes:
         elements = max(1, size // 4)
@@ -90,10 +123,11 @@ def _engine(plan: str) -> simulate.Engine:
 
 def _table(cluster: simulate.Cluster, rows: Sequence[dict[str, Any]]) -> str:
     ranks = rows[0]["ranks"]
-    link = cluster.local if cluster.hosts == 1 else cluster.rails[0]
+    links = [cluster.local] if cluster.hosts == 1 else cluster.rails
+    in_words = " + ".join(f"{link.latency_us:.1f} us, {link.gb_per_s:.3f} GB/s" for link in links)
     lines = [
-        f"{ranks} ranks on {cluster.hosts} host(s); a message {link.latency_us:.1f} us and "
-        f"{link.gb_per_s:.2f} GB/s; adding {cluster.add_gb_per_s:.1f} GB/s",
+        f"{ranks} ranks on {cluster.hosts} host(s); a message {in_words}; adding "
+        f"{cluster.add_gb_per_s:.1f} GB/s",
         "",
         "| size | plan | predicted (ms) | measured (ms) | error |",
         "| ---: | --- | ---: | ---: | ---: |",
@@ -151,10 +185,13 @@ def _slowest(seconds: float) -> float:
     return float(collective.all_gather(np.array([seconds])).max())
 
 
-def _measured_cluster(seconds: float) -> simulate.Cluster:
+def _measured_cluster(seconds: float, rates: Sequence[float]) -> simulate.Cluster:
     hosts = _ranks_on_hosts()
     size = collective.size()
     _, latency = _all_reduce(2, 7, seconds / 2)
+    if rates:
+        known = [simulate.Link(latency * 1e6, _DATA_OF_FRAME * rate / 8000) for rate in rates]
+        return _cluster(hosts, known, seconds)
     difference = _broadcast(_LARGE, seconds) - _broadcast(_SMALL, seconds)
     per_byte = max(difference, 1e-7) / (_LARGE - _SMALL)
     if len(hosts) == 1:
@@ -162,13 +199,18 @@ def _measured_cluster(seconds: float) -> simulate.Cluster:
         per_byte *= max(1.0, everybody / readers)
     else:
         per_byte /= size - 1  # the root's interface sends to everybody
-    link = simulate.Link(latency * 1e6, 1e-9 / per_byte)
+    return _cluster(hosts, [simulate.Link(latency * 1e6, 1e-9 / per_byte)], seconds)
+
+
+def _cluster(
+    hosts: Sequence[int], links: Sequence[simulate.Link], seconds: float
+) -> simulate.Cluster:
     return simulate.Cluster(
         name="measured",
         hosts=len(hosts),
         gpus_per_host=max(hosts),
-        local=link,
-        rails=(link,),
+        local=links[0],
+        rails=tuple(links),
         add_gb_per_s=1e-9 / _addition(seconds),
         shared_engine=True,
     )
@@ -227,15 +269,28 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Predicted and measured all-reduces.")
     parser.add_argument("-np", type=_numbers, default=[2, 4], metavar="A,B", help="ranks (2,4)")
     parser.add_argument("--sizes", type=_sizes, default=_sizes(_SIZES), metavar="A,B")
+    parser.add_argument("--hosts", type=int, metavar="N", help="make N test hosts, a rank on each")
+    parser.add_argument(
+        "--rates", type=_rates, default=[], metavar="A,B", help="Mbit/s of test hosts' interfaces"
+    )
     parser.add_argument("--cluster", metavar="FILE", help="costs of links, instead of measuring")
     parser.add_argument("--rounds", type=int, default=7, help="of which the median is taken")
     parser.add_argument("--seconds", type=float, default=1.0, help="of timed work for each size")
     parser.add_argument("--json", metavar="FILE", help="rank 0 writes the rows there")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.hosts and not arguments.rates:
+        parser.error("--hosts needs --rates")
+    if arguments.json and len(arguments.np) > 1 and not arguments.hosts:
+        parser.error("--json is written by one job: give one number to -np")
+    return arguments
 
 
 def _numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
+
+
+def _rates(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
 
 
 def _sizes(text: str) -> list[int]:

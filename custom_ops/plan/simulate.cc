@@ -15,21 +15,6 @@
 namespace tf_ddl {
 namespace {
 
-struct Event {
-  double time;
-  int64_t order;
-  enum Kind { kStart, kLatencyOver } kind;
-  int what;  // collective, or message
-  bool operator>(const Event& other) const {
-    return time != other.time ? time > other.time : order > other.order;
-  }
-};
-
-struct Job {
-  enum Kind { kBytes, kAddition, kLocalSteps } kind;
-  int what;  // message, or lane
-};
-
 // Plans of the first host's ranks, by collective; empty if it cannot stand for all hosts.
 std::vector<std::vector<Plan>> Fold(const Topology& topology,
                                     const std::vector<SimulatedCollective>& collectives) {
@@ -52,13 +37,21 @@ class Simulator {
     ranks_ = SimulatedRanks(topology, static_cast<int>(links.rails.size()), !folded_.empty(),
                             options.shared_engine);
     shares_ = TimeShares(ranks_.servers());
+    free_.assign(ranks_.size(), 0);
+    overhead_ = options.local_overhead * links.local.alpha;
+    for (const LinkCost& rail : links.rails) {
+      if (topology.OnOneHost()) break;
+      overhead_ = std::max(overhead_, options.rail_overhead * rail.alpha);
+    }
   }
 
   Status Execute(Simulation* simulation);
 
  private:
-  void At(double time, Event::Kind kind, int what) { events_.push({time, order_++, kind, what}); }
-  void Begin(const TimeShares::Work& work, Job job) {
+  void At(double time, SimulatedEvent::Kind kind, int what) {
+    events_.push({time, order_++, kind, what});
+  }
+  void Begin(const TimeShares::Work& work, SimulatedJob job) {
     const size_t number = shares_.Begin(now_, work);
     if (number >= jobs_.size()) jobs_.resize(number + 1, job);
     jobs_[number] = job;
@@ -78,7 +71,7 @@ class Simulator {
   void PostMessages(int lane);
   void Post(int lane, const Step& step);
   void MayFlow(int message);
-  void JobDone(const Job& job);
+  void JobDone(const SimulatedJob& job);
   void ReceiveDone(int message);
   void Done(int lane);
   void RoundOver(int lane);
@@ -93,14 +86,17 @@ class Simulator {
   std::vector<std::vector<Plan>> folded_;
   SimulatedRanks ranks_;
   TimeShares shares_{0};
+  std::vector<double> free_;  // by rank: when it can send its next message
+  double overhead_ = 0;       // how long a message keeps it from that
 
   std::vector<SimulatedRun> runs_;
   std::vector<SimulatedLane> lanes_;
   std::vector<int> unused_lanes_;
   std::vector<int> over_;  // lanes whose round is over
   SimulatedMessages messages_;
-  std::vector<Job> jobs_;
-  std::priority_queue<Event, std::vector<Event>, std::greater<Event>> events_;
+  std::vector<SimulatedJob> jobs_;
+  std::priority_queue<SimulatedEvent, std::vector<SimulatedEvent>, std::greater<SimulatedEvent>>
+      events_;
   int64_t order_ = 0;
   int64_t count_ = 0;
   double now_ = 0;
@@ -111,7 +107,7 @@ class Simulator {
 Status Simulator::Execute(Simulation* simulation) {
   ends_.assign(collectives_.size(), 0);
   for (size_t c = 0; c < collectives_.size(); ++c) {
-    At(collectives_[c].start, Event::kStart, static_cast<int>(c));
+    At(collectives_[c].start, SimulatedEvent::kStart, static_cast<int>(c));
   }
   while (status_.ok() && (!events_.empty() || !shares_.empty())) {
     NextEvent();
@@ -134,13 +130,13 @@ void Simulator::NextEvent() {
   // At equal times jobs end first, so that what they used is free.
   if (!shares_.empty() && (events_.empty() || shares_.NextEnd() <= events_.top().time)) {
     now_ = shares_.NextEnd();
-    const Job job = jobs_[shares_.TakeNext()];
+    const SimulatedJob job = jobs_[shares_.TakeNext()];
     return JobDone(job);
   }
-  const Event event = events_.top();
+  const SimulatedEvent event = events_.top();
   events_.pop();
   now_ = event.time;
-  if (event.kind == Event::kStart) return StartCollective(event.what);
+  if (event.kind == SimulatedEvent::kStart) return StartCollective(event.what);
   messages_.at(event.what).latency_over = true;
   MayFlow(event.what);
 }
@@ -196,7 +192,7 @@ void Simulator::StartRound(int number) {
   if (seconds > 0) {
     const int engine = ranks_.Adding(run.rank);
     Begin({seconds, engine, Priority(run.collective, lane.lane), engine},
-          {Job::kLocalSteps, number});
+          {SimulatedJob::kLocalSteps, number});
   } else {
     PostMessages(number);
   }
@@ -263,7 +259,10 @@ void Simulator::Post(int number, const Step& step) {
   if (sends) {
     message.sender = number;
     message.target = target;
-    At(now_ + message.cost.alpha, Event::kLatencyOver, index);
+    double& free = free_[run.rank];
+    const double begin = std::max(now_, free);
+    free = begin + overhead_;
+    At(begin + message.cost.alpha, SimulatedEvent::kLatencyOver, index);
   } else {
     message.receiver = number;
     message.reduce = step.kind == StepKind::kRecvReduce;
@@ -278,23 +277,23 @@ void Simulator::MayFlow(int number) {
   const MessageKey& key = message.key;
   if (key.remote) {
     const int queue = ranks_.servers() + messages_.Connection(number);
-    Begin({seconds, queue, 0, message.out, message.in}, {Job::kBytes, number});
+    Begin({seconds, queue, 0, message.out, message.in}, {SimulatedJob::kBytes, number});
   } else {
     Begin({seconds, message.in, Priority(key.collective, key.lane), message.in},
-          {Job::kBytes, number});
+          {SimulatedJob::kBytes, number});
   }
 }
 
-void Simulator::JobDone(const Job& job) {
-  if (job.kind == Job::kLocalSteps) return PostMessages(job.what);
-  if (job.kind == Job::kAddition) return ReceiveDone(job.what);
+void Simulator::JobDone(const SimulatedJob& job) {
+  if (job.kind == SimulatedJob::kLocalSteps) return PostMessages(job.what);
+  if (job.kind == SimulatedJob::kAddition) return ReceiveDone(job.what);
   const SimulatedMessage& message = messages_.at(job.what);
-  Done(message.sender);
   const double seconds = static_cast<double>(message.bytes) * links_.gamma;
+  Done(message.sender);
   if (message.reduce && seconds > 0) {
     const int engine = ranks_.Adding(message.key.to);
     const int64_t priority = Priority(message.key.collective, message.key.lane);
-    Begin({seconds, engine, priority, engine}, {Job::kAddition, job.what});
+    Begin({seconds, engine, priority, engine}, {SimulatedJob::kAddition, job.what});
   } else {
     ReceiveDone(job.what);
   }
@@ -344,24 +343,26 @@ void Simulator::Fail(int lane, const std::string& what) {
   if (status_.ok()) status_ = InvalidArgument(Name(lane) + " " + what);
 }
 
-// Nothing happens any more: either all is done, or somebody waits for ever.
+// Nothing happens any more: all is done, or somebody waits for ever.
 Status Simulator::CheckEnded() const {
   constexpr int kNamed = 8;
   std::string text;
-  int halves = 0;
+  int named = 0;
   for (int number : messages_.All()) {
     const SimulatedMessage& message = messages_.at(number);
     const bool receives = message.receiver >= 0;
-    if (++halves > kNamed) continue;
     if (!text.empty()) text += "; ";
+    if (++named > kNamed) {
+      text += "and so on";
+      break;
+    }
     text += "collective " + std::to_string(message.key.collective) + ", lane " +
             std::to_string(message.key.lane) + ", round " + std::to_string(message.key.round) +
             ": rank " + std::to_string(ranks_.Rank(receives ? message.key.to : message.key.from)) +
             (receives ? " waits for rank " : " sends to rank ") +
             std::to_string(ranks_.Rank(receives ? message.key.from : message.key.to));
   }
-  if (halves == 0) return OkStatus();
-  if (halves > kNamed) text += "; and " + std::to_string(halves - kNamed) + " more";
+  if (named == 0) return OkStatus();
   return InvalidArgument("the plans never end: " + text);
 }
 
@@ -375,11 +376,10 @@ Status Simulate(const Topology& topology, const LinkModel& links,
     return InvalidArgument("max_lanes is " + std::to_string(options.max_lanes) +
                            ", it must be at least 1");
   }
-  for (const SimulatedCollective& collective : collectives) {
-    if (!std::isfinite(collective.start) || collective.start < 0 || collective.element_bytes < 1) {
-      return InvalidArgument("a collective starts at " + std::to_string(collective.start) +
-                             " s with elements of " + std::to_string(collective.element_bytes) +
-                             " bytes: neither may be negative, elements have a byte at least");
+  for (const SimulatedCollective& c : collectives) {
+    if (!std::isfinite(c.start) || c.start < 0 || c.element_bytes < 1) {
+      return InvalidArgument("a collective starts at " + std::to_string(c.start) +
+                             " s with elements of " + std::to_string(c.element_bytes) + " bytes");
     }
   }
   const Status status = Simulator(topology, links, collectives, options).Execute(simulation);

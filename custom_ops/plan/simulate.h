@@ -4,7 +4,8 @@
 //
 // The model:
 //  * A message of n bytes takes alpha + n * beta when it is alone. Its latency runs from when it
-//    is sent; its bytes flow once it is awaited, too.
+//    is sent; its bytes flow once it is awaited, too. For a part of the latency its sender can do
+//    nothing else, so that messages sent at once leave one after the other.
 //  * Between hosts, bytes take time of the sending host's interface to the lane's rail and of the
 //    receiving host's. Each direction is shared equally by the pairs of ranks that use it; messages
 //    of one pair follow each other.
@@ -38,6 +39,10 @@ struct SimulationOptions {
   int max_lanes = 4;          // of a colour under way at a time, per rank and collective
   bool shared_engine = true;  // CPU: copies and additions take turns; false: GPU
   bool mean = false;          // whether kScale divides
+  // The parts of latencies that keep a sender busy; the larger one counts for every message, as
+  // in plan/cost.cc.
+  double local_overhead = 0.25;
+  double rail_overhead = 0.1;
   // Hosts that all do the same are simulated as one (plan/symmetry.h). Off: every rank.
   bool fold = true;
 };

@@ -4,6 +4,7 @@
 #define TF_DDL_PLAN_SIMULATED_RUN_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <vector>
@@ -33,6 +34,23 @@ struct SimulatedLane {
   size_t round = 0;
   int pending = 0;              // messages not done, +1 while posting
   std::deque<Step> reductions;  // receives that must be applied in this order, the rest of them
+};
+
+// What happens at a time that is known from the beginning.
+struct SimulatedEvent {
+  double time;
+  int64_t order;
+  enum Kind { kStart, kLatencyOver } kind;
+  int what;  // collective, or message
+  bool operator>(const SimulatedEvent& other) const {
+    return time != other.time ? time > other.time : order > other.order;
+  }
+};
+
+// What a server does (plan/time_shares.h).
+struct SimulatedJob {
+  enum Kind { kBytes, kAddition, kLocalSteps } kind;
+  int what;  // message, or lane
 };
 
 }  // namespace tf_ddl

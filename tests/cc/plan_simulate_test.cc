@@ -64,9 +64,15 @@ SimulatedCollective Of(std::vector<std::vector<Lane>> lanes, double start = 0) {
   return collective;
 }
 
+SimulationOptions NoOverhead() {
+  SimulationOptions options;
+  options.local_overhead = options.rail_overhead = 0;
+  return options;
+}
+
 Simulation Outcome(const Topology& topology, const LinkModel& links,
                    const std::vector<SimulatedCollective>& collectives,
-                   const SimulationOptions& options = {}) {
+                   const SimulationOptions& options = NoOverhead()) {
   Simulation simulation;
   const Status status = Simulate(topology, links, collectives, options, &simulation);
   EXPECT_TRUE(status.ok()) << status.message();
@@ -75,7 +81,7 @@ Simulation Outcome(const Topology& topology, const LinkModel& links,
 
 std::string Refusal(const Topology& topology, const LinkModel& links,
                     const std::vector<SimulatedCollective>& collectives,
-                    const SimulationOptions& options = {}) {
+                    const SimulationOptions& options = NoOverhead()) {
   Simulation simulation;
   const Status status = Simulate(topology, links, collectives, options, &simulation);
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
@@ -100,7 +106,7 @@ TEST(SimulateTest, LatencyPassesWhileTheReceiverIsElsewhere) {
     if (rank == 0) plan.lanes.insert(plan.lanes.begin(), Lane());
     return plan;
   };
-  SimulationOptions one_lane;
+  SimulationOptions one_lane = NoOverhead();
   one_lane.max_lanes = 1;
   EXPECT_DOUBLE_EQ(Outcome(Cluster(3, 1), Links(), {collective}, one_lane).seconds,
                    kAlpha + 4000 * kBeta + 1000 * kBeta);
@@ -117,6 +123,18 @@ TEST(SimulateTest, MessagesShareAnInterface) {
                          {OneRound({Recv(0, 1000)}, 0, 0), Lane{{}, 1, 1}},
                          {Lane{{}, 0, 0}, OneRound({Recv(0, 3000)}, 1, 1)}});
   EXPECT_DOUBLE_EQ(Outcome(Cluster(3, 1, 2), Links(0, 2), {apart}).seconds, kAlpha + 3000 * kBeta);
+}
+
+TEST(SimulateTest, MessagesLeaveOneAfterTheOther) {
+  const auto send = Of({{OneRound({Send(1, 0), Send(2, 0), Send(3, 0)})},
+                        {OneRound({Recv(0, 0)})},
+                        {OneRound({Recv(0, 0)})},
+                        {OneRound({Recv(0, 0)})}});
+  SimulationOptions options;
+  options.rail_overhead = 0.2;
+  options.local_overhead = 0.5;
+  EXPECT_DOUBLE_EQ(Outcome(Cluster(4, 1), Links(), {send}, options).seconds, 1.4 * kAlpha);
+  EXPECT_DOUBLE_EQ(Outcome(Cluster(1, 4), Links(), {send}, options).seconds, 2 * kLocalAlpha);
 }
 
 TEST(SimulateTest, BothDirectionsAtOnce) {
@@ -141,7 +159,7 @@ TEST(SimulateTest, OneEngineCopiesAndAdds) {
   const auto lanes =
       Of({{OneRound({Send(1, 500)}), OneRound({Send(1, 1500)}), OneRound({Send(1, 1000)})},
           {OneRound({Add(0, 500)}), OneRound({Add(0, 1500)}), OneRound({Add(0, 1000)})}});
-  SimulationOptions options;
+  SimulationOptions options = NoOverhead();
   options.max_lanes = 2;
   // One engine is never idle: 3000 of copies and 3000 of additions.
   EXPECT_NEAR(Outcome(Cluster(1, 2), Links(kLocalBeta), {lanes}, options).seconds,
@@ -182,7 +200,7 @@ TEST(SimulateTest, LanesPipelineTransferAndAddition) {
   const auto lanes =
       Of({{OneRound({Send(1, 1000)}), OneRound({Send(1, 1000)}), OneRound({Send(1, 1000)})},
           {OneRound({Add(0, 1000)}), OneRound({Add(0, 1000)}), OneRound({Add(0, 1000)})}});
-  SimulationOptions options;
+  SimulationOptions options = NoOverhead();
   options.shared_engine = false;
   options.max_lanes = 2;
   EXPECT_NEAR(Outcome(Cluster(2, 1), Links(gamma), {lanes}, options).seconds,
@@ -198,7 +216,7 @@ TEST(SimulateTest, RingOfPRanks) {
     const double part = 4.0 * count / p;
     const double expected = 2 * (p - 1) * (kAlpha + part * kBeta) + (p - 1) * part * gamma;
     for (bool fold : {false, true}) {
-      SimulationOptions options;
+      SimulationOptions options = NoOverhead();
       options.fold = fold;
       const Simulation simulation = Outcome(Cluster(p, 1), Links(gamma), {ring}, options);
       EXPECT_NEAR(simulation.seconds, expected, 1e-9) << p;
@@ -215,7 +233,7 @@ TEST(SimulateTest, RingAcrossHostsWaitsForItsSlowestLink) {
   ring.plan = [=](int rank) { return RingPlan(rank, 8, count, count); };
   const double part = 4.0 * count / 8;
   for (bool fold : {false, true}) {
-    SimulationOptions options;
+    SimulationOptions options = NoOverhead();
     options.fold = fold;
     // After the first round, the ranks behind the slow link set the pace.
     EXPECT_NEAR(Outcome(Cluster(2, 4), Links(), {ring}, options).seconds,
@@ -247,7 +265,7 @@ TEST(SimulateTest, MeansAndSlotsCostAdditions) {
   const double gamma = 1e-6;
   SimulatedCollective direct;
   direct.plan = [](int rank) { return DirectPlan(rank, 3, 1000); };
-  SimulationOptions options;
+  SimulationOptions options = NoOverhead();
   const double exchange = kAlpha + 2 * 4000 * kBeta;
   EXPECT_NEAR(Outcome(Cluster(3, 1), Links(gamma), {direct}, options).seconds,
               exchange + 2 * 4000 * gamma, 1e-12);
@@ -268,7 +286,7 @@ TEST(SimulateTest, FoldedAgreesWithFull) {
     first.plan = [=](int rank) { return RingPlan(rank, size, c.count, c.lane_count); };
     second = first;
     second.start = 0.01;
-    SimulationOptions options;
+    SimulationOptions options = NoOverhead();
     const Simulation folded =
         Outcome(Cluster(c.hosts, c.per_host), Links(2e-7), {first, second}, options);
     options.fold = false;
@@ -294,7 +312,7 @@ void ExpectFoldedAgreesWithFull(const Topology& topology, PlanSpec spec, bool ev
     buckets[b].start = 0.001 * static_cast<double>(b);
     buckets[b].plan = [=, &topology](int rank) { return MakePlan(spec, topology, rank, count, 4); };
   }
-  SimulationOptions options;
+  SimulationOptions options = NoOverhead();
   const Simulation folded = Outcome(topology, Links(2e-8, 2), buckets, options);
   options.fold = false;
   const Simulation full = Outcome(topology, Links(2e-8, 2), buckets, options);
@@ -352,7 +370,7 @@ TEST(SimulateTest, PlansThatWaitForEachOtherAreRefused) {
   // own names, though one host could stand for both.
   const auto cycle = Of({{OneRound({Recv(1, 8)}), OneRound({Send(1, 8)})},
                          {OneRound({Recv(0, 8)}), OneRound({Send(0, 8)})}});
-  SimulationOptions options;
+  SimulationOptions options = NoOverhead();
   options.max_lanes = 1;
   const std::string text = Refusal(Cluster(2, 1), Links(), {cycle}, options);
   EXPECT_NE(text.find("the plans never end"), std::string::npos) << text;
@@ -372,7 +390,7 @@ TEST(SimulateTest, PlansThatDoNotFitAreRefused) {
   EXPECT_NE(Refusal(two, Links(), {nobody}).find("rank 2, which is no peer"), std::string::npos);
   const auto rail = Of({{OneRound({Send(1, 8)}, 1)}, {OneRound({Recv(0, 8)}, 1)}});
   EXPECT_NE(Refusal(two, Links(), {rail}).find("rail 1"), std::string::npos);
-  SimulationOptions none;
+  SimulationOptions none = NoOverhead();
   none.max_lanes = 0;
   EXPECT_NE(Refusal(two, Links(), {unawaited}, none).find("max_lanes is 0"), std::string::npos);
   EXPECT_NE(Refusal(two, Links(), {Of({{}, {}}, -1)}).find("starts at -1"), std::string::npos);

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("architecture", "threading", "failure_model", "environment", "benchmarks", "plans")
+PAGES = (
+    "architecture",
+    "threading",
+    "failure_model",
+    "environment",
+    "benchmarks",
+    "plans",
+    "simulator",
+)
 
 
 def _blocks(text: str, language: str) -> list[str]:
