@@ -149,7 +149,13 @@ void PairCommunicator::Hold(int peer, ControlKind kind, std::string payload) {
 bool PairCommunicator::Poll() {
   if (failed_ || closed_) return false;
   bool moved = false;
-  for (Held& held : std::exchange(held_, {})) OnControl(held.peer, held.kind, held.payload);
+  for (Held& held : std::exchange(held_, {})) {
+    if (held.kind == ControlKind::kBye) {
+      if (!failed_) events_->OnBye(held.peer);
+    } else {
+      OnControl(held.peer, held.kind, held.payload);
+    }
+  }
   if (++polls_since_check_ >= kPollsPerSocketCheck) CheckSockets();
   for (int peer = 0; peer < size() && !failed_; ++peer) {
     Pair* pair = wires_.pairs[peer];
