@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/sha256.h"
 #include "base/time.h"
 #include "engine/progress_engine.h"
 
@@ -21,6 +22,34 @@ double Median(std::vector<double> values) {
   return values[middle];
 }
 
+// What must be the same on every rank, or buckets would not fit each other: words of "name=value".
+std::string SharedSettings(const EngineOptions& options, const Topology& topology) {
+  Sha256 hash;
+  const std::string text = Serialize(topology);
+  hash.Update(text.data(), text.size());
+  const Digest digest = hash.Finish();
+  std::ostringstream out;
+  out << "bucket_bytes=" << options.bucket_bytes
+      << " first_bucket_bytes=" << options.first_bucket_bytes << " autotune=" << options.autotune
+      << " deterministic=" << options.deterministic
+      << " compression=" << static_cast<int>(options.compression)
+      << " topology=#" << (digest[0] << 16 | digest[1] << 8 | digest[2]);
+  return out.str();
+}
+
+// kInvalidArgument that names the first setting in which this rank differs from rank 0.
+Status CompareSettings(const std::string& own, const std::string& rank0, int rank) {
+  std::istringstream ours(own), theirs(rank0);
+  std::string our, their;
+  while (ours >> our) {
+    theirs >> their;
+    if (our == their) continue;
+    return InvalidArgument("rank 0 has " + their + ", " + RankText(rank) + " has " + our +
+                           ": every rank needs the same settings");
+  }
+  return OkStatus();
+}
+
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) * 1e-9; }
 
 }  // namespace
@@ -30,7 +59,8 @@ void ProgressEngine::ChooseFirstPlans() {
   if (rank_ != 0) return;
   const Status status = adviser_.ChooseFirst();
   if (!status.ok()) return Fail(status);
-  const std::string payload = "0 0 0 0 0\n" + Serialize(book_.table(0));
+  const std::string payload =
+      "0 " + SharedSettings(options_, book_.topology()) + "\n" + Serialize(book_.table(0));
   for (int peer = 1; peer < size_; ++peer) {
     communicator_->SendControl(peer, ControlKind::kPlans, payload);
   }
@@ -91,8 +121,16 @@ void ProgressEngine::OnPlans(const std::string& payload) {
   std::istringstream text(payload);
   uint64_t id = 0, epoch = 0;
   Advice advice;
-  const bool readable = static_cast<bool>(text >> id >> epoch >> advice.plans >>
-                                          advice.bucket_bytes >> advice.sockets);
+  bool readable = static_cast<bool>(text >> id);
+  if (readable && id == 0) {  // the first table
+    std::string settings;
+    std::getline(text, settings);
+    const Status status =
+        CompareSettings(SharedSettings(options_, book_.topology()), settings, rank_);
+    if (!status.ok()) return Fail(status);
+  } else {
+    readable = readable && text >> epoch >> advice.plans >> advice.bucket_bytes >> advice.sockets;
+  }
   const size_t line = payload.find('\n');
   if (readable && line != std::string::npos && line + 1 < payload.size()) {
     PlanTable table;
@@ -103,7 +141,7 @@ void ProgressEngine::OnPlans(const std::string& payload) {
   if (!readable || !book_.Has(advice.plans)) {
     return Fail(Internal("rank 0 sent plans that make no sense"));
   }
-  if (id == 0) return;  // the first table
+  if (id == 0) return;
   const auto found = groups_.find(id);
   if (found == groups_.end() || !found->second->adaptive() || epoch == 0 ||
       advice.bucket_bytes < 1) {
