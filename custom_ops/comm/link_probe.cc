@@ -59,6 +59,8 @@ class LinkProbe : public CommunicatorEvents {
         deadline_(deadline),
         sent_(size_, 0),
         received_(size_, 0),
+        gone_(size_, false),
+        reported_(size_, false),
         large_(kLastBulk, 1),
         landing_(kLastBulk, 2) {
     communicator_->set_events(this);
@@ -76,22 +78,25 @@ class LinkProbe : public CommunicatorEvents {
     if (kind != ControlKind::kLinks) {
       communicator_->Hold(peer, kind, std::move(payload));  // the engine's
     } else if (rank_ == 0) {
-      ++reports_;
+      reported_[peer] = true;
       gathered_ += payload;
     } else {
       answer_ = std::move(payload);
     }
   }
+  // Only a failure if it is waited for: a rank that has the answer may end at once.
   void OnBye(int peer) override {
-    OnFailure(peer, Unavailable("rank " + std::to_string(peer) + " (" + communicator_->HostOf(peer) +
-                                ") left the job while links were measured"));
+    gone_[peer] = true;
+    communicator_->Hold(peer, ControlKind::kBye, "");
   }
   void OnFailure(int, const Status& status) override {
     if (failure_.ok()) failure_ = status;
   }
 
  private:
-  Status WaitUntil(const std::function<bool()>& done, const std::string& whom);
+  // Until `peer` (-1: everybody) has done its part.
+  Status WaitUntil(const std::function<bool()>& done, int peer);
+  Status CheckGone(int peer) const;
   // One message each; the n-th one sent to a peer is the n-th one that it receives.
   void Send(int peer, int rail, const void* data, size_t bytes);
   Status Receive(int peer, void* to, size_t bytes);
@@ -116,16 +121,24 @@ class LinkProbe : public CommunicatorEvents {
   const int size_;
   const Deadline deadline_;
   std::vector<uint64_t> sent_, received_;  // messages by peer
+  std::vector<bool> gone_, reported_;      // by rank: said goodbye; rank 0: has its measurements
   std::vector<uint8_t> large_, landing_;
   int unsent_ = 0;
   std::vector<LinkSample> samples_;
-  int reports_ = 0;
   std::string gathered_;
   std::string answer_;
   Status failure_;
 };
 
-Status LinkProbe::WaitUntil(const std::function<bool()>& done, const std::string& whom) {
+Status LinkProbe::CheckGone(int peer) const {
+  for (int other = 0; other < size_; ++other) {
+    if (!gone_[other] || (peer >= 0 ? other != peer : reported_[other])) continue;
+    return Unavailable(Name(other) + " left the job while links were measured");
+  }
+  return OkStatus();
+}
+
+Status LinkProbe::WaitUntil(const std::function<bool()>& done, int peer) {
   int64_t last_moved = NowNanos();
   while (!done()) {
     if (communicator_->Poll()) {
@@ -133,9 +146,15 @@ Status LinkProbe::WaitUntil(const std::function<bool()>& done, const std::string
       continue;
     }
     if (!failure_.ok()) return failure_;
+    DDL_RETURN_IF_ERROR(CheckGone(peer));
     if (Clock::now() >= deadline_) {
+      std::string whom;
+      for (int other = 0; other < size_; ++other) {
+        if (other == rank_ || (peer >= 0 ? other != peer : reported_[other])) continue;
+        whom += (whom.empty() ? "" : ", ") + Name(other);
+      }
       return DeadlineExceeded("rank " + std::to_string(rank_) + " waited in vain for " + whom +
-                              " while links were measured: did that rank fail, or does it run "
+                              " while links were measured: did it fail, or does it run "
                               "another version? DDL_MEASURE_LINKS=0 goes without measuring");
     }
     if (NowNanos() - last_moved > kSpinNanos && communicator_->PrepareSleep()) {
@@ -156,11 +175,11 @@ Status LinkProbe::Receive(int peer, void* to, size_t bytes) {
   MemorySink sink(to, bytes);
   bool received = false;
   communicator_->pair(peer)->Receive(NextTag(peer, false), &sink, [&received] { received = true; });
-  return WaitUntil([&received] { return received; }, Name(peer));
+  return WaitUntil([&received] { return received; }, peer);
 }
 
 Status LinkProbe::Flush(int peer) {
-  return WaitUntil([this] { return unsent_ == 0; }, Name(peer));
+  return WaitUntil([this] { return unsent_ == 0; }, peer);
 }
 
 Status LinkProbe::Announce(std::string* word) {
@@ -170,7 +189,7 @@ Status LinkProbe::Announce(std::string* word) {
     }
     return OkStatus();
   }
-  DDL_RETURN_IF_ERROR(WaitUntil([this] { return !answer_.empty(); }, Name(0)));
+  DDL_RETURN_IF_ERROR(WaitUntil([this] { return !answer_.empty(); }, 0));
   *word = std::exchange(answer_, "");
   return OkStatus();
 }
@@ -281,8 +300,11 @@ Status LinkProbe::Agree(LinkModel* model) {
   for (const LinkSample& sample : samples_) report += ToText(sample);
   if (rank_ == 0) {
     gathered_ += report;
-    DDL_RETURN_IF_ERROR(WaitUntil([this] { return reports_ == size_ - 1; },
-                                  std::to_string(size_ - 1 - reports_) + " ranks' measurements"));
+    reported_[0] = true;
+    const auto all = [this] {
+      return std::find(reported_.begin(), reported_.end(), false) == reported_.end();
+    };
+    DDL_RETURN_IF_ERROR(WaitUntil(all, -1));
     std::vector<LinkSample> samples;
     std::istringstream text(gathered_);
     const int rails = static_cast<int>(topology_.rails.size());
@@ -301,7 +323,7 @@ Status LinkProbe::Agree(LinkModel* model) {
     return failure_;
   }
   communicator_->SendControl(0, ControlKind::kLinks, report);
-  DDL_RETURN_IF_ERROR(WaitUntil([this] { return !answer_.empty(); }, Name(0)));
+  DDL_RETURN_IF_ERROR(WaitUntil([this] { return !answer_.empty(); }, 0));
   return Parse(answer_, model);
 }
 
@@ -315,15 +337,24 @@ Status LearnLinks(PairCommunicator* communicator, const CommOptions& options, De
   } else if (communicator->rank() == 0 && !options.measure_links) {
     word = Serialize(communicator->links());
   }
-  DDL_RETURN_IF_ERROR(probe.Announce(&word));
+  Status status = probe.Announce(&word);
+  if (!status.ok()) {
+    communicator->Close(status);
+    return status;
+  }
   LinkModel model;
   if (word != kMeasure) {
     DDL_RETURN_IF_ERROR(Parse(word, &model).Prefixed("the given links"));
     DDL_RETURN_IF_ERROR(Validate(model, communicator->topology()).Prefixed("the given links"));
   } else {
-    DDL_RETURN_IF_ERROR(probe.MeasureWithinHost());
-    DDL_RETURN_IF_ERROR(probe.MeasureBetweenHosts());
-    DDL_RETURN_IF_ERROR(probe.Agree(&model));
+    status = probe.MeasureWithinHost();
+    if (status.ok()) status = probe.MeasureBetweenHosts();
+    if (status.ok()) status = probe.Agree(&model);
+    if (!status.ok()) {
+      // Everybody is told why; and nobody reads the probe's memory any more once it is gone.
+      communicator->Close(status);
+      return status;
+    }
   }
   communicator->set_links(std::move(model));
   return OkStatus();

@@ -149,7 +149,13 @@ void PairCommunicator::Hold(int peer, ControlKind kind, std::string payload) {
 bool PairCommunicator::Poll() {
   if (failed_ || closed_) return false;
   bool moved = false;
-  for (Held& held : std::exchange(held_, {})) OnControl(held.peer, held.kind, held.payload);
+  for (Held& held : std::exchange(held_, {})) {
+    if (held.kind == ControlKind::kBye) {
+      if (!failed_) events_->OnBye(held.peer);
+    } else {
+      OnControl(held.peer, held.kind, held.payload);
+    }
+  }
   if (++polls_since_check_ >= kPollsPerSocketCheck) CheckSockets();
   for (int peer = 0; peer < size() && !failed_; ++peer) {
     Pair* pair = wires_.pairs[peer];
@@ -208,10 +214,12 @@ void PairCommunicator::Note(const epoll_event* events, int n) {
   for (int i = 0; i < n; ++i) {
     const int peer = static_cast<int>(events[i].data.u32);
     if (peer == rank_) {
+      // In this order: a Wake between the two need not write, since what it announces is looked at
+      // after this. The other way round its write could be read here, and no later one would come.
       uint64_t ignored;
-      wake_pending_.store(false);
       ssize_t got = read(wake_fd_, &ignored, sizeof ignored);
       (void)got;  // the wake-up itself is all there is to know
+      wake_pending_.exchange(false);
     } else {
       readable_[peer] = true;
     }

@@ -15,6 +15,8 @@ constexpr double kWorthTrying = 1.5;
 constexpr size_t kPlansTried = 2;
 constexpr int64_t kMostTimes = 8;  // the largest bucket tried, in units of the first
 constexpr double kFollow = 0.3;  // how fast corrections follow what is measured
+// Reports that have not come after so many epochs do not come any more.
+constexpr uint64_t kPatience = 4;
 // A rank is slow if the others wait for it this long in a call, and this part of it.
 constexpr double kSlowSeconds = 0.005;
 constexpr double kSlowPart = 0.2;
@@ -28,6 +30,16 @@ double Median(std::vector<double> values) {
 // What corrections go by: the algorithm of the first colour.
 std::string Kind(const PlanSpec& spec) {
   return spec.colours[0].algorithm + " x" + std::to_string(spec.colours.size());
+}
+
+// What stays the same of a plan when sizes and the model change.
+std::string NameOf(const PlanSpec& spec) {
+  std::string name;
+  for (const Colour& colour : spec.colours) {
+    name += colour.algorithm + " " + GridText(colour.grid) + " rail " +
+            std::to_string(colour.rail) + "; ";
+  }
+  return name;
 }
 
 bool SameTable(const PlanTable& a, const PlanTable& b) { return Serialize(a) == Serialize(b); }
@@ -54,14 +66,13 @@ PlanWishes Adviser::Wishes(int64_t chunk_bytes) const {
 Status Adviser::ChooseFirst() {
   PlanTable table;
   DDL_RETURN_IF_ERROR(ChoosePlans(book_->topology(), watch_.model(), Wishes(0), &table));
-  versions_[{0, 0, options_.bucket_bytes, 0}] = 0;
   return book_->Add(0, std::move(table));
 }
 
 std::vector<Candidate> Adviser::Ranked(int64_t bytes, int64_t chunk_bytes) const {
   std::vector<Candidate> ranked =
       Candidates(book_->topology(), watch_.model(), bytes, Wishes(chunk_bytes));
-  if (corrections_.empty()) return ranked;
+  if (corrections_.empty() || by_rule()) return ranked;
   // Plans that were never measured are taken to be off like the usual one of those that were.
   std::vector<double> known;
   for (const auto& entry : corrections_) known.push_back(entry.second);
@@ -76,7 +87,7 @@ std::vector<Candidate> Adviser::Ranked(int64_t bytes, int64_t chunk_bytes) const
   return ranked;
 }
 
-std::unique_ptr<Tuner> Adviser::NewTuner(const std::vector<int64_t>& tensor_bytes) const {
+void Adviser::MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* state) const {
   const int64_t group_bytes =
       std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), int64_t{0});
   // Tensors are not cut, so bucket sizes matter only where several fit into one.
@@ -87,10 +98,10 @@ std::unique_ptr<Tuner> Adviser::NewTuner(const std::vector<int64_t>& tensor_byte
   Tuner::Space space;
   if (options_.plan.empty()) {
     const auto ranked = Ranked(std::min(first.bucket_bytes, group_bytes), 0);
-    for (size_t i = 1; i < ranked.size() && i <= kPlansTried; ++i) {
-      if (ranked[i].seconds <= ranked[0].seconds * kWorthTrying) {
-        space.plans.push_back(static_cast<int>(i));
-      }
+    for (size_t i = 0; i < ranked.size() && state->plans.size() <= kPlansTried; ++i) {
+      if (i > 0 && ranked[i].seconds > ranked[0].seconds * kWorthTrying) continue;
+      if (i > 0) space.plans.push_back(static_cast<int>(state->plans.size()));
+      state->plans.push_back(NameOf(ranked[i].spec));
     }
   }
   if (options_.tune_buckets && tensor_bytes.size() > 1 && !one_by_one) {
@@ -102,12 +113,12 @@ std::unique_ptr<Tuner> Adviser::NewTuner(const std::vector<int64_t>& tensor_byte
   }
   if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20, 2 << 20};
   for (int n = 1; n < communicator_->max_sockets(); ++n) space.sockets.push_back(n);
-  return std::make_unique<Tuner>(first, std::move(space));
+  state->tuner = std::make_unique<Tuner>(first, std::move(space));
 }
 
-int Adviser::VersionFor(const Setting& setting) {
-  const auto key = std::make_tuple(model_number_, setting.plan, setting.bucket_bytes,
-                                   setting.chunk_bytes);
+int Adviser::VersionFor(const GroupState& state, const Setting& setting) {
+  const std::string plan = state.plans.empty() ? "" : state.plans[setting.plan];
+  const auto key = std::make_tuple(model_number_, plan, setting.bucket_bytes, setting.chunk_bytes);
   const auto known = versions_.find(key);
   if (known != versions_.end()) return known->second;
   PlanTable table;
@@ -115,10 +126,16 @@ int Adviser::VersionFor(const Setting& setting) {
     return versions_[key] = book_->newest();  // what was possible at the start still is
   }
   const auto ranked = Ranked(setting.bucket_bytes, setting.chunk_bytes);
-  if (options_.plan.empty() && setting.plan < static_cast<int>(ranked.size())) {
+  if (!plan.empty() && !ranked.empty()) {
+    // The plan that was tried, unless links have changed so much that it is out of the question.
+    const auto tried =
+        std::find_if(ranked.begin(), ranked.end(),
+                     [&](const Candidate& candidate) { return NameOf(candidate.spec) == plan; });
+    const bool keep =
+        tried != ranked.end() && tried->seconds <= ranked[0].seconds * kWorthTrying;
     for (PlanTable::Entry& entry : table.entries) {
       if (entry.up_to_bytes < setting.bucket_bytes) continue;
-      entry.spec = ranked[setting.plan].spec;
+      entry.spec = keep ? tried->spec : ranked[0].spec;
       break;
     }
   }
@@ -136,10 +153,16 @@ void Adviser::Take(int rank, const Report& report) {
 }
 
 void Adviser::BucketTook(int version, int64_t bytes, double seconds) {
-  if (!options_.autotune || bytes < options_.first_bucket_bytes || !book_->Has(version)) return;
+  if (!options_.autotune || by_rule() || bytes < options_.first_bucket_bytes ||
+      !book_->Has(version)) {
+    return;
+  }
   const PlanSpec& spec = book_->table(version).Find(bytes);
-  const double predicted =
-      PredictSeconds(spec, book_->topology(), watch_.model(), bytes);
+  const auto [known, is_first] = predicted_.try_emplace({version, bytes}, 0);
+  if (is_first) {
+    known->second = PredictSeconds(spec, book_->topology(), watch_.model(), bytes);
+  }
+  const double predicted = known->second;
   if (predicted <= 0) return;
   const auto [found, is_new] = corrections_.try_emplace(Kind(spec), seconds / predicted);
   if (!is_new) found->second += (seconds / predicted - found->second) * kFollow;
@@ -147,30 +170,35 @@ void Adviser::BucketTook(int version, int64_t bytes, double seconds) {
 
 Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch) {
   GroupState& state = groups_[group];
-  if (state.tuner == nullptr) state.tuner = NewTuner(tensor_bytes);
-  if (watch_.Update()) ++model_number_;
+  if (state.tuner == nullptr) MakeTuner(tensor_bytes, &state);
+  if (watch_.Update()) {
+    ++model_number_;
+    predicted_.clear();
+  }
   for (std::string& text : watch_.TakeNews()) {
     news_.push_back(std::move(text) + "; plans are made for that from now on");
   }
-  while (!state.reports.empty() && state.reports.begin()->first < epoch) {
-    const auto& [reported, by_rank] = *state.reports.begin();
+  for (auto it = state.reports.begin(); it != state.reports.end() && it->first < epoch;) {
+    const auto& [reported, by_rank] = *it;
+    const bool all = by_rank.size() == static_cast<size_t>(communicator_->size());
+    if (!all && reported + kPatience > epoch) {  // the others' may be on their way
+      ++it;
+      continue;
+    }
     double sum = 0;
     for (const auto& entry : by_rank) sum += entry.second.exposed;
     state.tuner->Measured(reported, sum / static_cast<double>(by_rank.size()));
-    if (by_rank.size() == static_cast<size_t>(communicator_->size())) {
-      LookForSlowRank(&state, reported);
-    }
-    state.reports.erase(state.reports.begin());
+    if (all) LookForSlowRank(by_rank, &state);
+    it = state.reports.erase(it);
   }
   const Setting setting = state.tuner->For(epoch);
   const std::string tuned = state.tuner->TakeNews();
   if (!tuned.empty()) news_.push_back("tuned: " + tuned);
-  return {VersionFor(setting), setting.bucket_bytes, setting.sockets};
+  return {VersionFor(state, setting), setting.bucket_bytes, setting.sockets};
 }
 
 // Whoever comes last finds the others ready: its own waiting is the shortest.
-void Adviser::LookForSlowRank(GroupState* state, uint64_t epoch) {
-  const auto& by_rank = state->reports[epoch];
+void Adviser::LookForSlowRank(const std::map<int, Report>& by_rank, GroupState* state) {
   const auto last = std::min_element(by_rank.begin(), by_rank.end(), [](const auto& a, const auto& b) {
     return a.second.exposed < b.second.exposed;
   });

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -49,17 +50,20 @@ class Adviser {
  private:
   struct GroupState {
     std::unique_ptr<Tuner> tuner;
+    std::vector<std::string> plans;                     // names, by Setting::plan
     std::map<uint64_t, std::map<int, Report>> reports;  // by epoch and rank
     int slowest = -1;                                   // rank, in the last epoch
     int told_slow = -1;
   };
 
   PlanWishes Wishes(int64_t chunk_bytes) const;
-  std::unique_ptr<Tuner> NewTuner(const std::vector<int64_t>& tensor_bytes) const;
+  void MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* state) const;
   // Candidates for a bucket, cheapest first by the model as corrected.
   std::vector<Candidate> Ranked(int64_t bytes, int64_t chunk_bytes) const;
-  int VersionFor(const Setting& setting);
-  void LookForSlowRank(GroupState* state, uint64_t epoch);
+  // Whether plans were chosen by a rule that stands above the model.
+  bool by_rule() const { return options_.plan.empty() && Wishes(0).all_pull; }
+  int VersionFor(const GroupState& state, const Setting& setting);
+  void LookForSlowRank(const std::map<int, Report>& by_rank, GroupState* state);
 
   const Communicator* const communicator_;
   const EngineOptions options_;
@@ -67,8 +71,9 @@ class Adviser {
   LinkWatch watch_;
   int model_number_ = 0;  // counts changes of the model
   std::map<uint64_t, GroupState> groups_;
-  // Table versions by (model number, plan, bucket bytes, chunk bytes).
-  std::map<std::tuple<int, int, int64_t, int64_t>, int> versions_;
+  // Table versions by (model number, plan's name, bucket bytes, chunk bytes).
+  std::map<std::tuple<int, std::string, int64_t, int64_t>, int> versions_;
+  std::map<std::pair<int, int64_t>, double> predicted_;  // seconds by table and bytes
   std::map<std::string, double> corrections_;  // by algorithm: measured / predicted seconds
   std::vector<std::string> news_;
 };

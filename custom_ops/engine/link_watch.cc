@@ -14,6 +14,8 @@ constexpr double kMinSeconds = 0.001;
 // A link at less than this part of its usual rate is slow; it is well again above the second.
 constexpr double kSlow = 0.5;
 constexpr double kWell = 0.75;
+// While a link is slow, plans are made anew when its rate changes by this factor.
+constexpr double kOther = 1.5;
 // How fast the usual rate follows what is seen.
 constexpr double kFollow = 0.3;
 // Rails whose relation is off by this much need other shares.
@@ -61,7 +63,7 @@ bool LinkWatch::UpdateLink(const Key& key, Link* link) {
   if (bytes < kMinBytes || seconds < kMinSeconds) return false;
   const double rate = bytes / seconds;
   if (link->usual == 0) link->usual = rate;
-  link->factor = rate / link->usual;
+  const double before = std::exchange(link->factor, rate / link->usual);
   if (!link->slow && link->factor < kSlow) {
     link->slow = true;
     news_.push_back(Describe(key) + " carries " + Rate(rate) + ", where it carried " +
@@ -69,7 +71,12 @@ bool LinkWatch::UpdateLink(const Key& key, Link* link) {
     return true;
   }
   if (link->slow) {
-    if (link->factor < kWell) return false;
+    if (link->factor < kWell) {
+      // The first sign may have come from an epoch that was slow in part only.
+      if (link->factor < before / kOther || link->factor > before * kOther) return true;
+      link->factor = before;
+      return false;
+    }
     link->slow = false;
     news_.push_back(Describe(key) + " carries " + Rate(rate) + " again");
     return true;

@@ -35,7 +35,7 @@ class LinkWatch {
     double bytes = 0;    // since the last Update
     double seconds = 0;  // likewise
     double usual = 0;    // bytes per second, while it is well
-    double factor = 1;   // now, as a part of the usual
+    double factor = 1;   // now, as a part of the usual; while it is slow, as the model has it
     bool slow = false;
   };
 

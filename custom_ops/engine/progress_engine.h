@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <functional>
-#include <istream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -99,8 +98,6 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void OnPlans(const std::string& payload);
   void Follow(Group* group, uint64_t epoch, const Advice& advice);
   void PublishPlans(int version);
-  std::string Settings() const;
-  void CompareSettings(std::istream* rank0);
   void CheckDeadlines();
   std::string DescribeWait(const Group& group, const Call& call) const;
   void Fail(const Status& status);

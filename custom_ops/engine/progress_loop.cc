@@ -38,8 +38,9 @@ void ProgressEngine::Run() {
       last_moved = NowNanos();
     } else if (in_flight_ == 0 || NowNanos() - last_moved > kSpinNanos) {
       if (!communicator_->PrepareSleep()) continue;
+      const Deadline deadline = next_check_;  // of whoever drives
       drive.unlock();
-      communicator_->Sleep(next_check_);
+      communicator_->Sleep(deadline);
       drive.lock();
       communicator_->AfterSleep();
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/sha256.h"
 #include "base/time.h"
 #include "engine/progress_engine.h"
 
@@ -22,6 +23,34 @@ double Median(std::vector<double> values) {
   return values[middle];
 }
 
+// What must be the same on every rank, or buckets would not fit each other: words of "name=value".
+std::string SharedSettings(const EngineOptions& options, const Topology& topology) {
+  Sha256 hash;
+  const std::string text = Serialize(topology);
+  hash.Update(text.data(), text.size());
+  const Digest digest = hash.Finish();
+  std::ostringstream out;
+  out << "bucket_bytes=" << options.bucket_bytes
+      << " first_bucket_bytes=" << options.first_bucket_bytes << " autotune=" << options.autotune
+      << " deterministic=" << options.deterministic
+      << " compression=" << static_cast<int>(options.compression)
+      << " topology=#" << (digest[0] << 16 | digest[1] << 8 | digest[2]);
+  return out.str();
+}
+
+// kInvalidArgument that names the first setting in which this rank differs from rank 0.
+Status CompareSettings(const std::string& own, const std::string& rank0, int rank) {
+  std::istringstream ours(own), theirs(rank0);
+  std::string our, their;
+  while (ours >> our) {
+    theirs >> their;
+    if (our == their) continue;
+    return InvalidArgument("rank 0 has " + their + ", " + RankText(rank) + " has " + our +
+                           ": every rank needs the same settings");
+  }
+  return OkStatus();
+}
+
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) * 1e-9; }
 
 }  // namespace
@@ -32,7 +61,8 @@ void ProgressEngine::ChooseFirstPlans() {
   const Status status = adviser_.ChooseFirst();
   if (!status.ok()) return Fail(status);
   PublishPlans(0);
-  const std::string payload = "0 0 0 0 0 " + Settings() + "\n" + Serialize(book_.table(0));
+  const std::string payload =
+      "0 " + SharedSettings(options_, book_.topology()) + "\n" + Serialize(book_.table(0));
   for (int peer = 1; peer < size_; ++peer) {
     communicator_->SendControl(peer, ControlKind::kPlans, payload);
   }
@@ -131,34 +161,21 @@ void ProgressEngine::Advise(Group* group, uint64_t epoch) {
   Follow(group, epoch, advice);
 }
 
-// What must be the same on all ranks, as words.
-std::string ProgressEngine::Settings() const {
-  std::ostringstream text;
-  text << "bucket_bytes=" << options_.bucket_bytes
-       << " first_bucket_bytes=" << options_.first_bucket_bytes
-       << " compression=" << static_cast<int>(options_.compression)
-       << " autotune=" << options_.autotune << " deterministic=" << options_.deterministic;
-  return text.str();
-}
-
-void ProgressEngine::CompareSettings(std::istream* rank0) {
-  std::istringstream own(Settings());
-  for (std::string mine, theirs; own >> mine;) {
-    *rank0 >> theirs;
-    if (mine == theirs) continue;
-    return Fail(InvalidArgument(RankText(rank_) + " (" + communicator_->HostOf(rank_) + ") has " +
-                                mine + ", rank 0 " + theirs +
-                                ": give all ranks the same settings"));
-  }
-}
-
 // A rank other than 0 is told what to do.
 void ProgressEngine::OnPlans(const std::string& payload) {
   std::istringstream text(payload);
   uint64_t id = 0, epoch = 0;
   Advice advice;
-  const bool readable = static_cast<bool>(text >> id >> epoch >> advice.plans >>
-                                          advice.bucket_bytes >> advice.sockets);
+  bool readable = static_cast<bool>(text >> id);
+  if (readable && id == 0) {  // the first table
+    std::string settings;
+    std::getline(text, settings);
+    const Status status =
+        CompareSettings(SharedSettings(options_, book_.topology()), settings, rank_);
+    if (!status.ok()) return Fail(status);
+  } else {
+    readable = readable && text >> epoch >> advice.plans >> advice.bucket_bytes >> advice.sockets;
+  }
   const size_t line = payload.find('\n');
   if (readable && line != std::string::npos && line + 1 < payload.size()) {
     PlanTable table;
@@ -169,10 +186,7 @@ void ProgressEngine::OnPlans(const std::string& payload) {
   if (!readable || !book_.Has(advice.plans)) {
     return Fail(Internal("rank 0 sent plans that make no sense"));
   }
-  if (id == 0) {  // the first table
-    CompareSettings(&text);
-    return PublishPlans(advice.plans);
-  }
+  if (id == 0) return PublishPlans(advice.plans);
   const auto found = groups_.find(id);
   if (found == groups_.end() || !found->second->adaptive() || epoch == 0 ||
       advice.bucket_bytes < 1) {

@@ -55,6 +55,11 @@ std::string ProgressEngine::DescribeWait(const Group& group, const Call& call) c
     return site + " has not been reached by " +
            (rank_ == 0 ? agreement_.Missing(group.sequence()) : "every rank, says rank 0");
   }
+  if (call.layout == nullptr) {
+    return site + " waits for what " +
+           (rank_ == 0 ? std::string("an earlier call teaches") : "rank 0 has to say") +
+           " of its buckets and plans";
+  }
   return site + " waits for " + communicator_->DescribeWaiting();
 }
 
