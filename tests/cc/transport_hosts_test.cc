@@ -197,10 +197,12 @@ TEST_F(HostsTest, TwoRailsAreFoundAndTheirRatesAreMeasured) {
         EXPECT_EQ(link.address, network + std::to_string(host + 1));
         EXPECT_EQ(link.peer_address, network + std::to_string(2 - host));
       }
+#ifndef TF_DDL_SANITIZED  // with it the ranks may be slower than the links
       if (host == 0) {
         EXPECT_NEAR(rates.Mbit(0), 200, 20);
         EXPECT_NEAR(rates.Mbit(1), 80, 8);
       }
+#endif
     });
     ExpectAllEndWell();
     EXPECT_EQ(Script("down " + name_), 0);
