@@ -30,8 +30,20 @@ DTYPES = {
     "bytes": 6,
 }
 _KINDS = {"all_reduce": 0, "broadcast": 1, "all_gather": 2}
+_COMPRESSIONS = {"": 0, "bf16": 1, "fp16": 2}
 _REDUCE_OPS = {"sum": 0, "mean": 1}
 _ERROR_BYTES = 4096
+
+
+class Described(NamedTuple):
+    """What a user says of a job's topology and links, as texts of custom_ops/plan/topology.h."""
+
+    grid: str = ""
+    topology: str = ""
+    links: str = ""
+
+
+NOTHING = Described()
 
 
 class TensorSpec(NamedTuple):
@@ -58,6 +70,16 @@ class _Config(ctypes.Structure):
         ("first_bucket_bytes", ctypes.c_int64),
         ("timeout", ctypes.c_double),
         ("stall_warning", ctypes.c_double),
+        ("grid", ctypes.c_char_p),
+        ("topology", ctypes.c_char_p),
+        ("links", ctypes.c_char_p),
+        ("measure_links", ctypes.c_int32),
+        ("plan", ctypes.c_char_p),
+        ("chunk_bytes", ctypes.c_int64),
+        ("compression", ctypes.c_int32),
+        ("autotune", ctypes.c_int32),
+        ("tune_buckets", ctypes.c_int32),
+        ("deterministic", ctypes.c_int32),
     ]
 
 
@@ -110,6 +132,7 @@ def _library() -> ctypes.CDLL:
         ),
         "ddl_free": (None, [void]),
         "ddl_engine_stats": (void, [i64]),
+        "ddl_engine_plans": (void, [i64]),
         "ddl_engine_record_timeline": (ctypes.c_int, [i64, ctypes.c_int]),
         "ddl_engine_timeline": (void, [i64]),
         "ddl_store_create": (
@@ -185,8 +208,10 @@ class Engine:
         self.collective_groups: dict[Any, int] = {}
 
     @classmethod
-    def create(cls, cluster: Any, options: Any) -> Engine:
+    def create(cls, cluster: Any, options: Any, described: Described = NOTHING) -> Engine:
         """Joins the job that `cluster` (cluster.Cluster) names, with `options` (options.Options).
+
+        `described`: what the files that the options name say.
 
         Raises:
           DeadlineError: a rank did not come in time; the message names it.
@@ -207,6 +232,16 @@ class Engine:
             first_bucket_bytes=options.first_bucket_bytes,
             timeout=options.timeout,
             stall_warning=options.stall_warning,
+            grid=described.grid.encode(),
+            topology=described.topology.encode(),
+            links=described.links.encode(),
+            measure_links=int(options.measure_links),
+            plan=options.plan.encode(),
+            chunk_bytes=options.chunk_bytes,
+            compression=_COMPRESSIONS[options.compression],
+            autotune=int(options.autotune),
+            tune_buckets=int(options.bucket_bytes == type(options).bucket_bytes),
+            deterministic=int(options.deterministic),
         )
         handle = ctypes.c_int64()
         _call("ddl_engine_create", ctypes.byref(config), ctypes.byref(handle))
@@ -326,6 +361,10 @@ class Engine:
     def stats(self) -> dict[str, Any]:
         """Counters since the start; see docs/architecture.md."""
         return _take_json(_library().ddl_engine_stats(self.handle))
+
+    def plans(self) -> dict[str, Any]:
+        """Topology, links, plans and how long buckets took; see custom_ops/capi/ddl.h."""
+        return _take_json(_library().ddl_engine_plans(self.handle))
 
     def record_timeline(self, enabled: bool) -> None:
         """Starts or stops recording when tensors arrive and buckets travel."""

@@ -15,6 +15,7 @@ import warnings
 
 from tf_ddl import _core, cluster, errors
 from tf_ddl.options import Options
+from tf_ddl.plan import files
 
 __all__ = ["current_engine", "engine", "shutdown"]
 
@@ -47,8 +48,11 @@ def engine(options: Options | None = None) -> _core.Engine:
         options = options if options is not None else Options.from_environment()
         here = cluster.from_environment()
         _warn_when_crowded(here)
-        _engine = _core.Engine.create(here, options)
+        described = files.describe(options)
+        _engine = _core.Engine.create(here, options, described)
         _options = options
+        if here.size > 1 and here.rank == 0 and options.links and not described.links:
+            files.save_links(options.links, _engine.plans()["links"])
         _install_hooks()
         return _engine
 

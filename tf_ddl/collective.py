@@ -20,12 +20,14 @@ import numpy as np
 
 from tf_ddl import _core, _runtime, errors
 from tf_ddl.options import Options
+from tf_ddl.plan import explain as _explain
 
 __all__ = [
     "all_gather",
     "all_reduce",
     "barrier",
     "broadcast",
+    "explain",
     "init",
     "rank",
     "shutdown",
@@ -83,12 +85,11 @@ def all_reduce(array: np.ndarray, op: str = "sum", out: np.ndarray | None = None
     source = np.asarray(array)
     if out is None:
         out = np.empty(source.shape, source.dtype)
-    elif out is not source:
-        if out.shape != source.shape or out.dtype != source.dtype:
-            raise errors.InvalidArgumentError(
-                f"all_reduce: out is {out.dtype}{list(out.shape)}, "
-                f"array {source.dtype}{list(source.shape)}"
-            )
+    elif out is not source and (out.shape != source.shape or out.dtype != source.dtype):
+        raise errors.InvalidArgumentError(
+            f"all_reduce: out is {out.dtype}{list(out.shape)}, "
+            f"array {source.dtype}{list(source.shape)}"
+        )
     if not out.flags.c_contiguous or not out.flags.writeable:
         raise errors.InvalidArgumentError("all_reduce: out must be C-contiguous and writeable")
     if source is not out:
@@ -180,6 +181,11 @@ def all_gather(array: np.ndarray) -> np.ndarray:
         return np.empty((rows, *row_shape), source.dtype)
     rows = sum(counts) // row_bytes
     return np.frombuffer(bytearray(data), source.dtype).reshape((rows, *row_shape))
+
+
+def explain(bucket_bytes: int = 4 << 20) -> str:
+    """Which plans this job uses and why; see `DDLStrategy.explain`."""
+    return _explain.explain(_runtime.current_engine().plans(), bucket_bytes)
 
 
 def barrier() -> None:

@@ -18,12 +18,29 @@ from tf_ddl import errors
 __all__ = ["Options", "Setting", "markdown_table", "settings"]
 
 _UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+#: What a text must be, for messages.
+_TEXTS = {
+    "interfaces": "names separated by commas, such as 'eth0,eth1'",
+    "plan": "one of direct, pairwise, halving-doubling, ring, rings, grid and grid:4x2, or empty",
+    "compression": "bf16, fp16 or empty",
+}
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
 
-def _setting(default: Any, variable: str, unit: str, least: float, meaning: str) -> Any:
-    metadata = {"variable": variable, "unit": unit, "least": least, "meaning": meaning}
+_NAMES = r"[^\s,]*(\s*,\s*[^\s,]+)*"
+
+
+def _setting(
+    default: Any, variable: str, unit: str, least: float, meaning: str, pattern: str = ".*"
+) -> Any:
+    metadata = {
+        "variable": variable,
+        "unit": unit,
+        "least": least,
+        "meaning": meaning,
+        "pattern": pattern,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -47,6 +64,14 @@ class Options:
         "eth0,eth1"; empty allows all. `DDL_INTERFACES`.
       sockets_per_rail: TCP connections between two hosts on each network that they share.
         `DDL_SOCKETS_PER_RAIL`.
+      topology: the grid of ranks, such as "4x8x8", or a JSON file. `DDL_TOPOLOGY`.
+      links: a file for what was measured of the links. `DDL_LINKS`.
+      measure_links: whether they are measured at the start. `DDL_MEASURE_LINKS`.
+      plan: the only plan to use, by name. `DDL_PLAN`.
+      chunk_bytes: buckets are cut into chunks of this many bytes per rank. `DDL_CHUNK_BYTES`.
+      compression: "bf16" or "fp16" for float32 on the wire. `DDL_COMPRESSION`.
+      autotune: whether sizes and plans are found by measurement. `DDL_AUTOTUNE`.
+      deterministic: whether sums must be equal from run to run. `DDL_DETERMINISTIC`.
       check_replicas_every: steps between two comparisons of the ranks' variables; 0 compares
         only at the first step. `DDL_CHECK_REPLICAS_EVERY`.
 
@@ -109,13 +134,77 @@ class Options:
         "names",
         0,
         "Network interfaces that may be used, such as `eth0,eth1`; empty: all.",
+        _NAMES,
     )
     sockets_per_rail: int = _setting(
-        1,
+        2,
         "DDL_SOCKETS_PER_RAIL",
         "sockets",
         1,
-        "TCP connections between two hosts on each network that they share.",
+        "TCP connections between two hosts on each network that they share. With `autotune` as "
+        "many of them are used as turn out best.",
+    )
+    topology: str = _setting(
+        "",
+        "DDL_TOPOLOGY",
+        "grid or file",
+        0,
+        "The grid of ranks, such as `4x8x8` (within a host, between near hosts, between far "
+        "ones), or a JSON file (docs/plans.md); empty: as discovered.",
+    )
+    links: str = _setting(
+        "",
+        "DDL_LINKS",
+        "file",
+        0,
+        "Where measured links are kept: read at the start if it is there, else written then.",
+    )
+    measure_links: bool = _setting(
+        True,
+        "DDL_MEASURE_LINKS",
+        "0 or 1",
+        0,
+        "Whether links are measured at the start. 0: the usual costs are assumed.",
+    )
+    plan: str = _setting(
+        "",
+        "DDL_PLAN",
+        "name",
+        0,
+        "`direct`, `pairwise`, `halving-doubling`, `ring`, `rings`, `grid` or a grid such as "
+        "`grid:4x2`: nothing else is used; empty: chosen by size.",
+        r"(direct|pairwise|halving-doubling|rings?|grid(:\d+([xX]\d+)*)?)?",
+    )
+    chunk_bytes: int = _setting(
+        0,
+        "DDL_CHUNK_BYTES",
+        "bytes",
+        0,
+        "Buckets are cut into chunks of about this size per rank, which overlap; 0: chosen.",
+    )
+    compression: str = _setting(
+        "",
+        "DDL_COMPRESSION",
+        "format",
+        0,
+        "`bf16` or `fp16`: float32 travels between hosts in 16 bits and is still added in 32; "
+        "empty: as it is.",
+        r"(bf16|fp16)?",
+    )
+    autotune: bool = _setting(
+        True,
+        "DDL_AUTOTUNE",
+        "0 or 1",
+        0,
+        "Whether bucket size (unless it is set), chunk size, sockets and plans are tried in the "
+        "first steps, and slow links planned around later. 0: everything stays as it begins.",
+    )
+    deterministic: bool = _setting(
+        False,
+        "DDL_DETERMINISTIC",
+        "0 or 1",
+        0,
+        "Whether sums must be equal bit for bit from run to run: nothing measured decides.",
     )
     check_replicas_every: int = _setting(
         1000,
@@ -167,10 +256,11 @@ class Setting:
       field: name of the field.
       variable: environment variable.
       kind: type of its value: int, float, bool or str.
-      unit: "bytes", "seconds", "steps", "sockets", "names" (separated by commas) or "0 or 1".
+      unit: "bytes", "seconds", "steps", "sockets", "names" (separated by commas), "0 or 1", ...
       default: value when nothing is given.
       least: smallest allowed value (floats: must be greater); no matter for bool, str.
       meaning: one sentence or two.
+      pattern: regular expression that texts must match.
     """
 
     field: str
@@ -180,6 +270,7 @@ class Setting:
     default: Any
     least: float
     meaning: str
+    pattern: str
 
 
 def settings() -> tuple[Setting, ...]:
@@ -245,9 +336,8 @@ def _number(setting: Setting, text: str) -> int | float:
 
 def _checked(setting: Setting, value: Any, name: str) -> Any:
     if setting.kind is str:
-        names = r"[^\s,]*(\s*,\s*[^\s,]+)*"
-        good = isinstance(value, str) and re.fullmatch(names, value.strip()) is not None
-        wanted = f"{setting.unit} separated by commas, such as 'eth0,eth1'"
+        good = isinstance(value, str) and re.fullmatch(setting.pattern, value.strip()) is not None
+        wanted = _TEXTS.get(setting.field, f"a {setting.unit}")
     elif setting.kind is bool:
         good = isinstance(value, bool) or value in (0, 1)
         wanted = "True or False"

@@ -10,6 +10,7 @@ from tf_ddl import _core, _keras_compat, _ops, _runtime, _seed, _structures, _tf
 from tf_ddl._extended import DDLExtended
 from tf_ddl._tf_compat import tf
 from tf_ddl.options import Options
+from tf_ddl.plan import explain
 
 __all__ = ["DDLStrategy"]
 
@@ -161,6 +162,18 @@ class DDLStrategy(tf.distribute.Strategy):
     def stats(self) -> dict[str, Any]:
         """What this rank has communicated since the start; see docs/architecture.md."""
         return self._engine.stats()
+
+    def explain(self, bucket_bytes: int = 4 << 20) -> str:
+        """Which plans are used and why: topology, links, candidates, what was measured.
+
+        Args:
+          bucket_bytes: size of the bucket whose candidates are shown with their predicted times.
+
+        Returns:
+          Text for people. Predictions on rank 0 are by the links as corrected while training, on
+          other ranks by those measured at the start.
+        """
+        return explain.explain(self._engine.plans(), bucket_bytes)
 
     def record_timeline(self, enabled: bool = True) -> None:
         """Starts or stops recording for `timeline()`."""

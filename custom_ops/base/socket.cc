@@ -270,6 +270,10 @@ void SetKeepAlive(int socket, double seconds) {
   SetOption(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(seconds * 1000));
 }
 
+void SetUnsentLimit(int socket, int bytes) {
+  SetOption(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
 void KeepToInterface(int socket, const std::string& interface) {
   if (interface.empty()) return;
   setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),

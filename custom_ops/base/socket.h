@@ -79,6 +79,9 @@ std::string LocalAddressTowards(const Address& address);
 void SetNoDelay(int socket);
 // A host that has vanished without a word is noticed after about `seconds`, at least 2.
 void SetKeepAlive(int socket, double seconds);
+// The kernel takes no more than about `bytes` beyond what is already on its way. (The sizes of its
+// buffers are left to it: it knows the round trip.)
+void SetUnsentLimit(int socket, int bytes);
 // What is sent leaves through `interface`, where the kernel lets this process say so.
 void KeepToInterface(int socket, const std::string& interface);
 

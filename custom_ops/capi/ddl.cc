@@ -86,7 +86,12 @@ int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, si
     job.use_cma = config->use_cma != 0;
     job.interfaces = TextOf(config->interfaces);
     job.sockets_per_rail = config->sockets_per_rail;
-    const Status status = tf_ddl::CreateHostCommunicator(job, tf_ddl::CommOptions(), &communicator);
+    tf_ddl::CommOptions comm;
+    comm.measure_links = config->measure_links != 0;
+    comm.grid = TextOf(config->grid);
+    comm.topology = TextOf(config->topology);
+    comm.links = TextOf(config->links);
+    const Status status = tf_ddl::CreateHostCommunicator(job, comm, &communicator);
     if (!status.ok()) return Report(status, error, error_size);
   }
   tf_ddl::EngineOptions options;
@@ -94,6 +99,12 @@ int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, si
   options.first_bucket_bytes = config->first_bucket_bytes;
   options.timeout = config->timeout;
   options.stall_warning = config->stall_warning;
+  options.plan = TextOf(config->plan);
+  options.chunk_bytes = config->chunk_bytes;
+  options.compression = static_cast<tf_ddl::WireFormat>(config->compression);
+  options.autotune = config->autotune != 0;
+  options.tune_buckets = config->tune_buckets != 0;
+  options.deterministic = config->deterministic != 0;
   std::shared_ptr<Engine> made = Engine::Create(std::move(communicator), options);
   const Status status = OrderCheck::Register(made.get());
   if (!status.ok()) return Report(status, error, error_size);
@@ -193,6 +204,11 @@ void ddl_free(void* memory) { std::free(memory); }
 char* ddl_engine_stats(int64_t engine) {
   auto found = tf_ddl::FindEngine(engine);
   return found == nullptr ? nullptr : Copied(found->StatsJson());
+}
+
+char* ddl_engine_plans(int64_t engine) {
+  auto found = tf_ddl::FindEngine(engine);
+  return found == nullptr ? nullptr : Copied(found->PlansJson());
 }
 
 int ddl_engine_record_timeline(int64_t engine, int enabled) {

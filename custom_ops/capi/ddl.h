@@ -25,6 +25,17 @@ typedef struct {
   int64_t first_bucket_bytes;
   double timeout;
   double stall_warning;
+  // Texts of plan/topology.h; empty: as discovered, as measured.
+  const char* grid;
+  const char* topology;
+  const char* links;
+  int32_t measure_links;
+  const char* plan;
+  int64_t chunk_bytes;
+  int32_t compression;  // 0: none, 1: bfloat16, 2: float16
+  int32_t autotune;
+  int32_t tune_buckets;
+  int32_t deterministic;
 } ddl_config;
 
 typedef struct {
@@ -59,6 +70,9 @@ void ddl_free(void* memory);
 
 // JSON texts; freed by ddl_free.
 char* ddl_engine_stats(int64_t engine);
+// {"topology", "links", "table": texts of plan/; "plan", "chunk_bytes", "all_pull": wishes; "news":
+// what was changed while training; "by_size": [{"up_to_bytes", "name"}]; "buckets": [{"plan", "bytes", "count", "seconds"}]}
+char* ddl_engine_plans(int64_t engine);
 int ddl_engine_record_timeline(int64_t engine, int enabled);
 char* ddl_engine_timeline(int64_t engine);
 

@@ -20,6 +20,7 @@ constexpr size_t kFirstBulk = 64 << 10;
 constexpr size_t kLastBulk = 4 << 20;
 constexpr double kBulkSeconds = 0.003;  // what a measurement should take at least
 constexpr int64_t kSpinNanos = 50 * 1000;
+const char* const kMeasure = "measure";
 constexpr uint64_t kProbeGroup = 0x50524F4245ull;  // no group's id: those are hashes
 
 class MemorySink : public Sink {
@@ -64,6 +65,8 @@ class LinkProbe : public CommunicatorEvents {
   }
   ~LinkProbe() override { communicator_->set_events(nullptr); }
 
+  // Rank 0 says what is done: its word, "measure" or a model, comes back on every rank.
+  Status Announce(std::string* word);
   Status MeasureWithinHost();
   Status MeasureBetweenHosts();
   // Brings everybody's samples together; the same model on every rank.
@@ -158,6 +161,18 @@ Status LinkProbe::Receive(int peer, void* to, size_t bytes) {
 
 Status LinkProbe::Flush(int peer) {
   return WaitUntil([this] { return unsent_ == 0; }, Name(peer));
+}
+
+Status LinkProbe::Announce(std::string* word) {
+  if (rank_ == 0) {
+    for (int peer = 1; peer < size_; ++peer) {
+      communicator_->SendControl(peer, ControlKind::kLinks, *word);
+    }
+    return OkStatus();
+  }
+  DDL_RETURN_IF_ERROR(WaitUntil([this] { return !answer_.empty(); }, Name(0)));
+  *word = std::exchange(answer_, "");
+  return OkStatus();
 }
 
 Status LinkProbe::PingPong(int peer, int rail, bool first, double* alpha) {
@@ -293,17 +308,22 @@ Status LinkProbe::Agree(LinkModel* model) {
 }  // namespace
 
 Status LearnLinks(PairCommunicator* communicator, const CommOptions& options, Deadline deadline) {
+  LinkProbe probe(communicator, deadline);
+  std::string word = kMeasure;
+  if (communicator->rank() == 0 && !options.links.empty()) {
+    word = options.links;
+  } else if (communicator->rank() == 0 && !options.measure_links) {
+    word = Serialize(communicator->links());
+  }
+  DDL_RETURN_IF_ERROR(probe.Announce(&word));
   LinkModel model;
-  if (!options.links.empty()) {
-    DDL_RETURN_IF_ERROR(Parse(options.links, &model));
+  if (word != kMeasure) {
+    DDL_RETURN_IF_ERROR(Parse(word, &model).Prefixed("the given links"));
     DDL_RETURN_IF_ERROR(Validate(model, communicator->topology()).Prefixed("the given links"));
-  } else if (options.measure_links) {
-    LinkProbe probe(communicator, deadline);
+  } else {
     DDL_RETURN_IF_ERROR(probe.MeasureWithinHost());
     DDL_RETURN_IF_ERROR(probe.MeasureBetweenHosts());
     DDL_RETURN_IF_ERROR(probe.Agree(&model));
-  } else {
-    return OkStatus();
   }
   communicator->set_links(std::move(model));
   return OkStatus();

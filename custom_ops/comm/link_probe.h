@@ -22,8 +22,8 @@
 
 namespace tf_ddl {
 
-// Sets the communicator's links: as `options.links` say, measured, or the usual ones. Every rank
-// calls it at the same time, before any collective. kInvalidArgument if the given links do not fit
+// Sets the communicator's links: as rank 0's `options` say, given, measured or the usual ones. Every
+// rank calls it at the same time, before any collective. kInvalidArgument if the given links do not fit
 // the topology; kDeadlineExceeded names the rank that did not answer.
 Status LearnLinks(PairCommunicator* communicator, const CommOptions& options, Deadline deadline);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 #include <utility>
 
 #include "plan/cost.h"
@@ -12,6 +13,7 @@ namespace {
 // Plans that the model thinks slower than the best by more than this are not tried.
 constexpr double kWorthTrying = 1.5;
 constexpr size_t kPlansTried = 2;
+constexpr int64_t kMostTimes = 8;  // the largest bucket tried, in units of the first
 constexpr double kFollow = 0.3;  // how fast corrections follow what is measured
 // A rank is slow if the others wait for it this long in a call, and this part of it.
 constexpr double kSlowSeconds = 0.005;
@@ -74,7 +76,12 @@ std::vector<Candidate> Adviser::Ranked(int64_t bytes, int64_t chunk_bytes) const
   return ranked;
 }
 
-std::unique_ptr<Tuner> Adviser::NewTuner(int64_t group_bytes) const {
+std::unique_ptr<Tuner> Adviser::NewTuner(const std::vector<int64_t>& tensor_bytes) const {
+  const int64_t group_bytes =
+      std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), int64_t{0});
+  // Tensors are not cut, so bucket sizes matter only where several fit into one.
+  const bool one_by_one = *std::min_element(tensor_bytes.begin(), tensor_bytes.end()) >=
+                          options_.bucket_bytes * kMostTimes;
   Setting first;
   first.bucket_bytes = options_.bucket_bytes;
   Tuner::Space space;
@@ -86,15 +93,15 @@ std::unique_ptr<Tuner> Adviser::NewTuner(int64_t group_bytes) const {
       }
     }
   }
-  if (options_.tune_buckets) {
+  if (options_.tune_buckets && tensor_bytes.size() > 1 && !one_by_one) {
     for (int64_t bytes : {first.bucket_bytes / 4, first.bucket_bytes / 2, first.bucket_bytes * 2,
-                          first.bucket_bytes * 4, first.bucket_bytes * 8}) {
+                          first.bucket_bytes * 4, first.bucket_bytes * kMostTimes}) {
       // The next size after the first that holds everything would change nothing.
       if (bytes > 0 && bytes < group_bytes * 2) space.bucket_bytes.push_back(bytes);
     }
   }
   if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20, 2 << 20};
-  if (communicator_->max_sockets() > 1) space.sockets = {1};
+  for (int n = 1; n < communicator_->max_sockets(); ++n) space.sockets.push_back(n);
   return std::make_unique<Tuner>(first, std::move(space));
 }
 
@@ -138,9 +145,9 @@ void Adviser::BucketTook(int version, int64_t bytes, double seconds) {
   if (!is_new) found->second += (seconds / predicted - found->second) * kFollow;
 }
 
-Advice Adviser::For(uint64_t group, int64_t group_bytes, uint64_t epoch) {
+Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch) {
   GroupState& state = groups_[group];
-  if (state.tuner == nullptr) state.tuner = NewTuner(group_bytes);
+  if (state.tuner == nullptr) state.tuner = NewTuner(tensor_bytes);
   if (watch_.Update()) ++model_number_;
   for (std::string& text : watch_.TakeNews()) {
     news_.push_back(std::move(text) + "; plans are made for that from now on");

@@ -38,8 +38,10 @@ class Adviser {
   // Of this rank: a bucket of `bytes` took so long by plans of `version`.
   void BucketTook(int version, int64_t bytes, double seconds);
 
-  // Once for each epoch of a group, in order. `group_bytes`: of all its tensors.
-  Advice For(uint64_t group, int64_t group_bytes, uint64_t epoch);
+  // Once for each epoch of a group, in order. `tensor_bytes`: of each of its tensors.
+  Advice For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch);
+
+  const LinkModel& links() const { return watch_.model(); }
 
   // For the log: what was noticed and what was done about it; emptied by the call.
   std::vector<std::string> TakeNews();
@@ -53,7 +55,7 @@ class Adviser {
   };
 
   PlanWishes Wishes(int64_t chunk_bytes) const;
-  std::unique_ptr<Tuner> NewTuner(int64_t group_bytes) const;
+  std::unique_ptr<Tuner> NewTuner(const std::vector<int64_t>& tensor_bytes) const;
   // Candidates for a bucket, cheapest first by the model as corrected.
   std::vector<Candidate> Ranked(int64_t bytes, int64_t chunk_bytes) const;
   int VersionFor(const Setting& setting);

@@ -86,6 +86,8 @@ class Engine {
 
   // What happened so far, as JSON (see docs/architecture.md).
   virtual std::string StatsJson() const = 0;
+  // Topology, links, plans and how long buckets took, as JSON (see capi/ddl.h).
+  virtual std::string PlansJson() const = 0;
   // The last recorded calls: when each tensor arrived, each bucket started and ended (seconds on
   // the monotonic clock). Recording costs little and is on while `enabled`.
   virtual void RecordTimeline(bool enabled) = 0;

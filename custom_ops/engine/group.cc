@@ -19,13 +19,15 @@ Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options)
       spec_.tensors, ReverseOrder(n), options.first_bucket_bytes, options.bucket_bytes));
   // With a single bucket there is nothing to put in order; and measured order is not repeatable.
   if (first_layout_->buckets.size() == 1 || options.deterministic) order_ = ReverseOrder(n);
+  bool known = true;
+  int64_t bytes = 0;
   for (const TensorSpec& tensor : spec_.tensors) {
-    const int64_t count = tensor.count();
-    if (count < 0) bytes_ = -1;
-    if (bytes_ >= 0) bytes_ += count * static_cast<int64_t>(SizeOf(tensor.dtype));
+    known = known && tensor.count() >= 0;
+    tensor_bytes_.push_back(tensor.count() * static_cast<int64_t>(SizeOf(tensor.dtype)));
+    bytes += tensor_bytes_.back();
   }
   adaptive_ = options.autotune && !options.deterministic &&
-              spec_.kind == CollectiveKind::kAllReduce && bytes_ >= kAdaptiveBytes;
+              spec_.kind == CollectiveKind::kAllReduce && known && bytes >= kAdaptiveBytes;
   advice_[0] = {0, options.bucket_bytes, 0};
 }
 

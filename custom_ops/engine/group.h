@@ -82,7 +82,7 @@ class Group {
   bool adaptive() const { return adaptive_; }
   uint64_t EpochOf(uint64_t call) const { return adaptive_ ? call / kEpochCalls : 0; }
   void SetAdvice(uint64_t epoch, const Advice& advice);
-  int64_t bytes() const { return bytes_; }  // of all tensors; -1 if not known
+  const std::vector<int64_t>& tensor_bytes() const { return tensor_bytes_; }  // if adaptive
 
   bool waits_for_rank0() const;
 
@@ -101,7 +101,7 @@ class Group {
   const uint64_t sequence_;
   const EngineOptions options_;
   bool agreed_ = false;
-  int64_t bytes_ = 0;
+  std::vector<int64_t> tensor_bytes_;
   bool adaptive_ = false;
   std::map<uint64_t, Advice> advice_;  // by epoch
   std::shared_ptr<const BucketLayout> first_layout_;

@@ -57,6 +57,7 @@ class LocalEngine : public Engine {
     return recorder_.StatsJson("\"rank\":0,\"size\":1,\"rails\":[],\"peers\":[],");
   }
   void RecordTimeline(bool enabled) override { recorder_.EnableTimeline(enabled); }
+  std::string PlansJson() const override { return "{}"; }
   std::string TimelineJson() const override { return recorder_.TimelineJson(); }
 
  private:

@@ -180,19 +180,25 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
       std::move(segments), std::move(gather_data));
 }
 
+void ProgressEngine::BucketTook(Group* group, const Call& call, int bucket, int64_t now) {
+  int64_t count = 0;
+  for (int index : call.layout->buckets[bucket]) count += call.arrivals[index].count;
+  const DType dtype = group->spec().tensors[call.layout->buckets[bucket][0]].dtype;
+  const int64_t bytes = count * static_cast<int64_t>(SizeOf(dtype));
+  const int64_t nanos = now - call.started_at[bucket];
+  recorder_.BucketTook(book_.AllReduce(call.plans, count, dtype)->name, bytes, nanos);
+  if (rank_ == 0 && group->adaptive()) {
+    adviser_.BucketTook(call.plans, bytes, static_cast<double>(nanos) * 1e-9);
+  }
+}
+
 void ProgressEngine::BucketDone(Group* group, uint64_t number, int bucket) {
   const int64_t now = NowNanos();
   recorder_.CollectiveEnded(now);
   --in_flight_;
   Call* call = group->FindCall(number);
   if (call->record != nullptr) call->record->buckets[bucket].ended = now;
-  if (rank_ == 0 && group->adaptive()) {
-    int64_t count = 0;
-    for (int index : call->layout->buckets[bucket]) count += call->arrivals[index].count;
-    const DType dtype = group->spec().tensors[call->layout->buckets[bucket][0]].dtype;
-    adviser_.BucketTook(call->plans, count * static_cast<int64_t>(SizeOf(dtype)),
-                        static_cast<double>(now - call->started_at[bucket]) * 1e-9);
-  }
+  if (group->spec().kind == CollectiveKind::kAllReduce) BucketTook(group, *call, bucket, now);
   std::vector<Done> dones;
   for (int index : call->layout->buckets[bucket]) {
     dones.push_back(std::move(call->arrivals[index].done));

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <functional>
+#include <istream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   Status health() const override;
   void Shutdown() override;
   std::string StatsJson() const override;
+  std::string PlansJson() const override;
   void RecordTimeline(bool enabled) override { recorder_.EnableTimeline(enabled); }
   std::string TimelineJson() const override { return recorder_.TimelineJson(); }
 
@@ -89,12 +91,16 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
                        std::vector<Segment> segments, std::function<void()> done);
   void StartGather(Group* group, Call* call);
   void BucketDone(Group* group, uint64_t call, int bucket);
+  void BucketTook(Group* group, const Call& call, int bucket, int64_t now);
   void ChooseFirstPlans();
   void Measure(Group* group, const Call& call);
   void OnReport(int peer, const std::string& payload);
   void Advise(Group* group, uint64_t epoch);
   void OnPlans(const std::string& payload);
   void Follow(Group* group, uint64_t epoch, const Advice& advice);
+  void PublishPlans(int version);
+  std::string Settings() const;
+  void CompareSettings(std::istream* rank0);
   void CheckDeadlines();
   std::string DescribeWait(const Group& group, const Call& call) const;
   void Fail(const Status& status);
@@ -112,6 +118,8 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   Status health_;                  // guarded by mutex_
   Status abort_request_;           // guarded by mutex_
   bool stop_ = false;              // guarded by mutex_
+  std::string plans_json_;         // guarded by mutex_: the front of PlansJson
+  std::vector<std::string> news_;  // guarded by mutex_
 
   std::mutex drive_mutex_;
   std::atomic<bool> lent_{false};  // the thread in Lend looks at the inbox
@@ -123,6 +131,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   PlanBook book_;
   Adviser adviser_;  // used on rank 0
   LinkMeter meter_;
+  int published_ = -1;  // version of the table
   struct EpochTimes {  // seconds, by call
     uint64_t epoch = 0;
     std::vector<double> exposed;

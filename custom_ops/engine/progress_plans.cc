@@ -12,6 +12,7 @@
 namespace tf_ddl {
 namespace {
 
+constexpr size_t kKeptNews = 100;
 // In an epoch, after this call rank 0 has the reports of the last epoch and advises on the next.
 constexpr uint64_t kAdviceCall = 1;
 
@@ -30,7 +31,8 @@ void ProgressEngine::ChooseFirstPlans() {
   if (rank_ != 0) return;
   const Status status = adviser_.ChooseFirst();
   if (!status.ok()) return Fail(status);
-  const std::string payload = "0 0 0 0 0\n" + Serialize(book_.table(0));
+  PublishPlans(0);
+  const std::string payload = "0 0 0 0 0 " + Settings() + "\n" + Serialize(book_.table(0));
   for (int peer = 1; peer < size_; ++peer) {
     communicator_->SendControl(peer, ControlKind::kPlans, payload);
   }
@@ -63,6 +65,41 @@ void ProgressEngine::Measure(Group* group, const Call& call) {
   }
 }
 
+// What PlansJson shows, for threads that do not drive.
+void ProgressEngine::PublishPlans(int version) {
+  if (version == published_) return;
+  published_ = version;
+  const LinkModel& links = rank_ == 0 ? adviser_.links() : communicator_->links();
+  std::ostringstream text;
+  text << "{\"topology\":" << JsonQuoted(Serialize(book_.topology()))
+       << ",\"links\":" << JsonQuoted(Serialize(links))
+       << ",\"table\":" << JsonQuoted(Serialize(book_.table(version)))
+       << ",\"plan\":" << JsonQuoted(options_.plan) << ",\"chunk_bytes\":" << options_.chunk_bytes
+       << ",\"all_pull\":" << (communicator_->all_pull() && book_.topology().OnOneHost() ? 1 : 0);
+  text << ",\"by_size\":[";
+  const char* separator = "";
+  for (const PlanTable::Entry& entry : book_.table(version).entries) {
+    text << std::exchange(separator, ",") << "{\"up_to_bytes\":" << entry.up_to_bytes
+         << ",\"name\":" << JsonQuoted(ToString(entry.spec)) << "}";
+  }
+  text << "]";
+  std::lock_guard<std::mutex> lock(mutex_);
+  plans_json_ = text.str();
+}
+
+std::string ProgressEngine::PlansJson() const {
+  std::string text;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (plans_json_.empty()) return "{}";  // rank 0 has not said yet
+    text = plans_json_ + ",\"news\":[";
+    for (const std::string& each : news_) {
+      text += (&each == &news_.front() ? "" : ",") + JsonQuoted(each);
+    }
+  }
+  return text + "],\"buckets\":" + recorder_.BucketsJson() + "}";
+}
+
 void ProgressEngine::OnReport(int peer, const std::string& payload) {
   Report report;
   const Topology& topology = book_.topology();
@@ -74,8 +111,16 @@ void ProgressEngine::OnReport(int peer, const std::string& payload) {
 
 void ProgressEngine::Advise(Group* group, uint64_t epoch) {
   const int known = book_.newest();
-  const Advice advice = adviser_.For(group->id(), group->bytes(), epoch);
-  for (const std::string& text : adviser_.TakeNews()) DDL_LOG(kWarning) << text;
+  const Advice advice = adviser_.For(group->id(), group->tensor_bytes(), epoch);
+  for (std::string& text : adviser_.TakeNews()) {
+    if (text.rfind("tuned", 0) == 0) {
+      DDL_LOG(kInfo) << text;
+    } else {
+      DDL_LOG(kWarning) << text;
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (news_.size() < kKeptNews) news_.push_back(std::move(text));
+  }
   std::ostringstream payload;
   payload << group->id() << ' ' << epoch << ' ' << advice.plans << ' ' << advice.bucket_bytes << ' '
           << advice.sockets << '\n';
@@ -84,6 +129,27 @@ void ProgressEngine::Advise(Group* group, uint64_t epoch) {
     communicator_->SendControl(peer, ControlKind::kPlans, payload.str());
   }
   Follow(group, epoch, advice);
+}
+
+// What must be the same on all ranks, as words.
+std::string ProgressEngine::Settings() const {
+  std::ostringstream text;
+  text << "bucket_bytes=" << options_.bucket_bytes
+       << " first_bucket_bytes=" << options_.first_bucket_bytes
+       << " compression=" << static_cast<int>(options_.compression)
+       << " autotune=" << options_.autotune << " deterministic=" << options_.deterministic;
+  return text.str();
+}
+
+void ProgressEngine::CompareSettings(std::istream* rank0) {
+  std::istringstream own(Settings());
+  for (std::string mine, theirs; own >> mine;) {
+    *rank0 >> theirs;
+    if (mine == theirs) continue;
+    return Fail(InvalidArgument(RankText(rank_) + " (" + communicator_->HostOf(rank_) + ") has " +
+                                mine + ", rank 0 " + theirs +
+                                ": give all ranks the same settings"));
+  }
 }
 
 // A rank other than 0 is told what to do.
@@ -103,7 +169,10 @@ void ProgressEngine::OnPlans(const std::string& payload) {
   if (!readable || !book_.Has(advice.plans)) {
     return Fail(Internal("rank 0 sent plans that make no sense"));
   }
-  if (id == 0) return;  // the first table
+  if (id == 0) {  // the first table
+    CompareSettings(&text);
+    return PublishPlans(advice.plans);
+  }
   const auto found = groups_.find(id);
   if (found == groups_.end() || !found->second->adaptive() || epoch == 0 ||
       advice.bucket_bytes < 1) {
@@ -113,6 +182,7 @@ void ProgressEngine::OnPlans(const std::string& payload) {
 }
 
 void ProgressEngine::Follow(Group* group, uint64_t epoch, const Advice& advice) {
+  PublishPlans(advice.plans);
   communicator_->UseSockets(advice.sockets);
   group->SetAdvice(epoch, advice);
   for (const auto& call : group->calls()) StartComplete(group, call.get());

@@ -10,6 +10,7 @@ namespace tf_ddl {
 namespace {
 
 constexpr size_t kKeptCalls = 256;
+constexpr size_t kKeptSizes = 1024;
 
 std::string Seconds(int64_t nanos) {
   char text[32];
@@ -84,6 +85,26 @@ void Recorder::CollectiveStarted(const std::string& plan, int64_t bytes, int64_t
 void Recorder::CollectiveEnded(int64_t now) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (--in_flight_ == 0) busy_nanos_ += now - busy_since_;
+}
+
+void Recorder::BucketTook(const std::string& plan, int64_t bytes, int64_t nanos) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (buckets_.size() >= kKeptSizes && buckets_.count({plan, bytes}) == 0) return;
+  Times& times = buckets_[{plan, bytes}];
+  ++times.count;
+  times.nanos += nanos;
+}
+
+std::string Recorder::BucketsJson() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::string text = "[";
+  for (const auto& [key, times] : buckets_) {
+    if (text.size() > 1) text += ",";
+    text += "{\"plan\":" + JsonQuoted(key.first) + ",\"bytes\":" + std::to_string(key.second) +
+            ",\"count\":" + std::to_string(times.count) +
+            ",\"seconds\":" + Seconds(times.nanos / times.count) + "}";
+  }
+  return text + "]";
 }
 
 std::string Recorder::StatsJson(const std::string& identity) const {

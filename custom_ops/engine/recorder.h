@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tf_ddl {
@@ -41,10 +42,13 @@ class Recorder {
   void TensorArrived() { Count(&tensors_, 1); }
   void CollectiveStarted(const std::string& plan, int64_t bytes, int64_t now);
   void CollectiveEnded(int64_t now);
+  // A bucket of `bytes` took so long by `plan`.
+  void BucketTook(const std::string& plan, int64_t bytes, int64_t nanos);
 
   // `identity` is put at the front of the object: "\"rank\":0,...,".
   std::string StatsJson(const std::string& identity) const;
   std::string TimelineJson() const;
+  std::string BucketsJson() const;
 
  private:
   void Count(int64_t* counter, int64_t n);
@@ -54,6 +58,11 @@ class Recorder {
   bool timeline_ = false;
   std::deque<std::shared_ptr<const CallRecord>> calls_;
   std::map<std::string, int64_t> plans_;
+  struct Times {
+    int64_t count = 0;
+    int64_t nanos = 0;
+  };
+  std::map<std::pair<std::string, int64_t>, Times> buckets_;  // by plan and bytes
   int64_t tensors_ = 0;
   int64_t collectives_ = 0;
   int64_t bytes_ = 0;

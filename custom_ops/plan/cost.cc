@@ -189,16 +189,13 @@ void CostModel::AddLine(const Colour& colour, ColourCost* cost) const {
     }
     round.Messages(1);
     round.Reduces(part);
-    // Delays travel round the ring with the data: what counts is a line's mean alpha.
-    std::vector<double> alphas(size / n, 0);
     for (int p = 0; p < size; ++p) {
       const int place = p / stride % n;
       const int next = place + 1 < n ? p + stride : p - place * stride;
       const int from = host_of_[positions[p]], to = host_of_[positions[next]];
       round.Message(from, to, part);
-      alphas[p / (stride * n) * stride + p % stride] += round.AlphaBetween(from, to);
+      round.Alpha(round.AlphaBetween(from, to));
     }
-    for (double sum : alphas) round.Alpha(sum / n);
     round.AddTo(2 * (n - 1), n - 1, cost);
   }
 }
@@ -257,13 +254,11 @@ void CostModel::AddByHost(const Colour& colour, ColourCost* cost) const {
   Rounds round(*this, colour.rail);
   round.Messages(1);
   round.Reduces(1.0 / n / fewest / turns);
-  double alphas = 0;
   for (int i = 0; i < n; ++i) {
     const int from = host_of_[hosts[i][0]], to = host_of_[hosts[(i + 1) % n][0]];
     round.Message(from, to, 1.0 / n / turns);
-    alphas += round.AlphaBetween(from, to);
+    round.Alpha(round.AlphaBetween(from, to));
   }
-  round.Alpha(alphas / n);
   round.AddTo(2 * (n - 1) * turns, (n - 1) * turns, cost);
 }
 

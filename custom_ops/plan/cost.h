@@ -4,7 +4,8 @@
 // Resources: each host has, on each rail, a NIC that sends and receives at the same time, each at
 // 1/beta of the rail; a path named in LinkModel::exceptions is a resource of its own; each rank
 // moves bytes within its host at 1/local.beta and adds at 1/gamma. A lane is a chain of rounds,
-// each of which takes its links' alpha and the time of its busiest resource. Lanes overlap: beyond
+// each of which takes the largest alpha of its links (a round is over when its sends are) and the
+// time of its busiest resource. Lanes overlap: beyond
 // the first, a lane costs what its busiest resource needs, or its share of the chain if too few
 // lanes are under way to fill the links. Colours run beside each other and share what they share.
 #ifndef TF_DDL_PLAN_COST_H_

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <set>
 
 namespace tf_ddl {
 namespace {
@@ -38,13 +39,19 @@ void Dial(const std::string& secret, Deadline deadline, std::vector<Call>* calls
     if (call.status.ok()) pending.push_back(&call);
   }
   AwaitConnections(deadline, std::move(pending));
+  std::set<int> lost;  // rails that will not be used, so that no more time is to be spent on them
   for (Call& call : *calls) {
+    if (call.status.ok() && lost.count(call.who.rail) > 0) {
+      call.status = Cancelled(call.to.HostAndPort() + ": another connection has failed");
+    }
     if (call.status.ok()) {
       call.status =
           ProveAsClient(call.socket.get(), secret, call.who, DeadlineIn(kHandshakeSeconds), nullptr)
               .Prefixed(call.to.HostAndPort());
     }
-    if (!call.status.ok()) call.socket.Reset();
+    if (call.status.ok()) continue;
+    lost.insert(call.who.rail);
+    call.socket.Reset();
   }
 }
 

@@ -23,7 +23,8 @@ struct Call {
   Status status;
 };
 
-// Connects all and proves the secret on each. Whatever is not connected at the deadline has failed.
+// Connects all and proves the secret on each. Whatever is not connected at the deadline has failed;
+// once a connection of a rail has failed, those after it are not waited for.
 void Dial(const std::string& secret, Deadline deadline, std::vector<Call>* calls);
 
 }  // namespace tf_ddl

@@ -14,6 +14,9 @@ namespace {
 // A socket that carries only control and wake frames needs little.
 constexpr size_t kControlBuffer = 4 << 10;
 constexpr size_t kDataBuffer = 256 << 10;
+// More of a slow link's data in the kernel would stand in the way of smaller messages, and of a
+// fast one's would leave the caches before it is sent; measured in docs/benchmarks.md.
+constexpr int kUnsentBytes = 256 << 10;
 
 bool IsTcp(int socket) {
   const int family = LocalAddress(socket).storage.ss_family;
@@ -43,6 +46,7 @@ SocketSet::Line* SocketSet::Add(Fd socket, bool data, int rail, Inbox* inbox,
   line->data = data;
   line->fixed.rail = rail;
   if (IsTcp(fd)) {
+    if (data) SetUnsentLimit(fd, kUnsentBytes);
     line->fixed.address = LocalAddress(fd).Host();
     line->fixed.peer_address = RemoteAddress(fd).Host();
   }

@@ -13,6 +13,10 @@
 
 #include "transport_harness.h"
 
+#ifndef DDL_SOURCE_DIR  // Bazel runs tests where the sources are
+#define DDL_SOURCE_DIR "."
+#endif
+
 namespace tf_ddl {
 namespace {
 

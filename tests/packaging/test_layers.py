@@ -136,6 +136,7 @@ def test_public_names_of_collective() -> None:
         "all_reduce",
         "barrier",
         "broadcast",
+        "explain",
         "init",
         "rank",
         "shutdown",

@@ -10,10 +10,9 @@ from typing import Any
 
 from tf_ddl import _plans, errors
 
-from . import clusters, drawing
+from . import clusters, drawing, tables
 
 _ELEMENT_BYTES = 4  # float32
-_ALL_SIZES = 2**63 - 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,32 +54,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _print(cluster: clusters.Cluster, size: int, answer: dict[str, Any]) -> None:
-    hosts = len(cluster.hosts)
-    print(f"{cluster.size} rank(s) on {hosts} host(s)", end="")
-    if hosts > 1:
-        print(f", rail(s): {', '.join(rail or 'by way of a router' for rail in cluster.rails)}")
-    else:
-        print()
-    print(f"\ncandidates for {_size(size)}, predicted:\n")
-    chosen = answer["chosen"]
-    print(f"    {'time':>10}  {'busbw':>10}  plan")
-    for candidate in answer["candidates"]:
-        mark = "->" if candidate["name"] == chosen["name"] else "  "
-        print(f" {mark} {_line(cluster, size, candidate)}")
-    if all(candidate["name"] != chosen["name"] for candidate in answer["candidates"]):
-        print(f" -> {_line(cluster, size, chosen)}")
+    print(tables.summary(cluster.hosts, cluster.size, cluster.rails))
+    print(f"\ncandidates for {tables.size(size)}, predicted:\n")
+    print("\n".join(tables.candidates(answer, size, cluster.size)))
     print("\nplans by size of the bucket:\n")
-    for entry in answer["by_size"]:
-        last = entry["up_to_bytes"] == _ALL_SIZES
-        limit = "above" if last else f"up to {_size(entry['up_to_bytes'])}"
-        print(f"    {limit:>16}  {entry['name']}")
-
-
-def _line(cluster: clusters.Cluster, size: int, candidate: dict[str, Any]) -> str:
-    seconds = candidate["seconds"]
-    moved = 2 * (cluster.size - 1) / cluster.size * size
-    rate = f"{moved / seconds / 1e9:.3f} GB/s" if seconds > 0 else "-"
-    return f"{_time(seconds):>10}  {rate:>10}  {candidate['name']}"
+    print("\n".join(tables.by_size(answer["by_size"])))
 
 
 def _verify(cluster: clusters.Cluster, answer: dict[str, Any], count: int) -> None:
@@ -91,26 +69,17 @@ def _verify(cluster: clusters.Cluster, answer: dict[str, Any], count: int) -> No
         f"on every rank.\n{report['messages']} messages, {report['rounds']} rounds"
     )
     for network, hosts in zip(cluster.rails, report["hosts"]):
+        alike: dict[str, list[str]] = {}
         for (name, _), (sent, received) in zip(cluster.hosts, hosts):
             if sent or received:
-                print(
-                    f"    {name}, rail {network or 0}: sends {_size(sent * _ELEMENT_BYTES)}, "
-                    f"receives {_size(received * _ELEMENT_BYTES)}"
+                moved = (
+                    f"sends {tables.size(sent * _ELEMENT_BYTES)}, "
+                    f"receives {tables.size(received * _ELEMENT_BYTES)}"
                 )
-
-
-def _time(seconds: float) -> str:
-    for unit, factor in (("s", 1), ("ms", 1e3)):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"
-
-
-def _size(size: int) -> str:
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.4g} {unit}"
-    return f"{size} B"
+                alike.setdefault(moved, []).append(name)
+        for moved, names in alike.items():
+            who = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more, each"
+            print(f"    {who}, rail {network or 0}: {moved}")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tf_ddl import _plans, errors
 
-__all__ = ["Cluster", "parse_bytes", "read"]
+__all__ = ["Cluster", "parse_bytes", "read", "read_links"]
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -100,6 +100,34 @@ def read(topology: str, links: str | None = None) -> Cluster:
         hosts=[(host["name"], host["ranks"]) for host in known["hosts"]],
         rails=known["rails"],
     )
+
+
+def read_links(path: str) -> str:
+    """The core's text of a file of links; hosts are given by their numbers.
+
+    Raises:
+      InvalidArgumentError: what is wrong, and where.
+    """
+    costs = _Object(_load(path), f"{path}: links", ("local", "gamma", "rails", "exceptions"))
+    rails = costs.get("rails", [])
+    if not isinstance(rails, Sequence) or isinstance(rails, str) or not rails:
+        raise errors.InvalidArgumentError(f"{path}: links: rails should be a list of costs")
+    numbers: list[Any] = [
+        exception.get(key)
+        for exception in costs.get("exceptions", [])
+        for key in ("from", "to")
+        if isinstance(exception, Mapping)
+    ]
+    if not all(_is_rank(number) for number in numbers):
+        raise errors.InvalidArgumentError(
+            f"{path}: links: exceptions should name hosts by number, 0 for rank 0's"
+        )
+    hosts = [
+        {"name": f"host-{h}", "ranks": [h], "gpus": 0, "interfaces": []}
+        for h in range(max([1, *numbers]) + 1)
+    ]
+    known = {"rails": [f"rail-{k}" for k in range(len(rails))], "hosts": hosts}
+    return _links_text(costs, known, hosts, path)
 
 
 class _Object(dict[str, Any]):

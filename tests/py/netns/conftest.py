@@ -9,9 +9,9 @@ from hosts import Hosts
 
 
 @pytest.fixture
-def two_hosts() -> Iterator[Hosts]:
-    """Two hosts on two networks, as fast as the machine."""
-    made = Hosts(2, "0,0")
+def two_hosts(request: pytest.FixtureRequest) -> Iterator[Hosts]:
+    """Two hosts on two networks, as fast as the machine or of the parameter's rates (Mbit/s)."""
+    made = Hosts(2, getattr(request, "param", "0,0"))
     try:
         yield made
     finally:

@@ -13,7 +13,10 @@ def test_defaults():
     assert chosen.first_bucket_bytes == 256 << 10
     assert (chosen.timeout, chosen.stall_warning, chosen.join_timeout) == (600.0, 60.0, 60.0)
     assert chosen.use_shared_memory and chosen.use_cma
-    assert (chosen.interfaces, chosen.sockets_per_rail) == ("", 1)
+    assert (chosen.interfaces, chosen.sockets_per_rail) == ("", 2)
+    assert chosen.topology == chosen.links == chosen.plan == chosen.compression == ""
+    assert chosen.measure_links and chosen.autotune and not chosen.deterministic
+    assert chosen.chunk_bytes == 0
     assert chosen.check_replicas_every == 1000
     assert options.Options.from_environment({}) == chosen
 
@@ -29,12 +32,37 @@ def test_environment():
             "DDL_SHM": "off",
             "DDL_CMA": "0",
             "DDL_INTERFACES": " eth0, eth1 ",
-            "DDL_SOCKETS_PER_RAIL": "2",
+            "DDL_SOCKETS_PER_RAIL": "3",
+            "DDL_TOPOLOGY": "4x8x8",
+            "DDL_LINKS": "links.json",
+            "DDL_MEASURE_LINKS": "0",
+            "DDL_PLAN": "grid:4x2",
+            "DDL_CHUNK_BYTES": "64KiB",
+            "DDL_COMPRESSION": "bf16",
+            "DDL_AUTOTUNE": "no",
+            "DDL_DETERMINISTIC": "1",
             "DDL_CHECK_REPLICAS_EVERY": "0",
         }
     )
     assert chosen == options.Options(
-        1 << 20, 4096, 5.0, 0.5, 10.0, False, False, "eth0, eth1", 2, 0
+        bucket_bytes=1 << 20,
+        first_bucket_bytes=4096,
+        timeout=5.0,
+        stall_warning=0.5,
+        join_timeout=10.0,
+        use_shared_memory=False,
+        use_cma=False,
+        interfaces="eth0, eth1",
+        sockets_per_rail=3,
+        topology="4x8x8",
+        links="links.json",
+        measure_links=False,
+        plan="grid:4x2",
+        chunk_bytes=64 << 10,
+        compression="bf16",
+        autotune=False,
+        deterministic=True,
+        check_replicas_every=0,
     )
 
 
@@ -57,6 +85,10 @@ def test_options_do_not_change():
         ("DDL_BUCKET_BYTES", "-1"),
         ("DDL_BUCKET_BYTES", "1.5"),
         ("DDL_TIMEOUT", "soon"),
+        ("DDL_PLAN", "spiral"),
+        ("DDL_PLAN", "grid:4y2"),
+        ("DDL_COMPRESSION", "int8"),
+        ("DDL_CHUNK_BYTES", "-1"),
         ("DDL_TIMEOUT", "0"),
         ("DDL_TIMEOUT", "-3"),
         ("DDL_TIMEOUT", "nan"),

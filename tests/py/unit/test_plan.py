@@ -65,8 +65,8 @@ def test_proves_the_choice_and_counts_bytes(
     assert "rail(s): 10.1.0.0/24, 10.2.0.0/24" in out
     assert "verified: every one of 6000000 elements" in out
     # 2(H-1)/H of the bucket leaves each host: 32 MB, four fifths of them on the faster rail.
-    assert "node 1, rail 10.1.0.0/24: sends 25.6 MB, receives 25.6 MB" in out
-    assert "node 1, rail 10.2.0.0/24: sends 6.4 MB, receives 6.4 MB" in out
+    assert "node 0 and 2 more, each, rail 10.1.0.0/24: sends 25.6 MB, receives 25.6 MB" in out
+    assert "node 0 and 2 more, each, rail 10.2.0.0/24: sends 6.4 MB, receives 6.4 MB" in out
 
 
 def test_shows_the_steps_of_a_rank(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,49 @@
+"""Why a running job uses the plans that it uses, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tf_ddl import _plans
+
+from . import tables
+
+__all__ = ["explain"]
+
+
+def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
+    """The topology, the links, the candidates for a bucket and what was measured.
+
+    Args:
+      state: `Engine.plans()`.
+      bucket_bytes: size of the bucket whose candidates are shown.
+
+    Returns:
+      Several lines. Predicted times come from the model of the links, measured ones are means of
+      this rank's buckets since the start.
+    """
+    if not state:
+        return "a world of one: nothing travels"
+    topology = _plans.topology(state["topology"])
+    answer = _plans.candidates(
+        state["topology"],
+        state["links"],
+        bucket_bytes,
+        state["plan"],
+        state["chunk_bytes"],
+        bool(state["all_pull"]),
+    )
+    hosts, rails = topology["hosts"], topology["rails"]
+    lines = [tables.summary(hosts, topology["size"], rails), "", "links:", ""]
+    lines += tables.links(state["links"], hosts, rails)
+    lines += ["", f"candidates for a bucket of {tables.size(bucket_bytes)}, predicted:", ""]
+    lines += tables.candidates(answer, bucket_bytes, topology["size"])
+    lines += ["", "plans in use, by size of the bucket:", ""]
+    lines += tables.by_size(state["by_size"])
+    if state["buckets"]:
+        lines += ["", "measured on this rank:", ""]
+        lines += tables.measured(state["buckets"])
+    if state["news"]:
+        lines += ["", "while training:", "", *(f"    {text}" for text in state["news"])]
+    return "\n".join(lines) + "\n"
