@@ -12,11 +12,16 @@ constexpr int64_t kRest = 64;  // elements; Part() in the planners moves boundar
 constexpr int kCompareAll = 64;
 constexpr int kSample = 16;
 
+bool Exists(int rank, const std::vector<Place>& places) {
+  return rank >= 0 && rank < static_cast<int>(places.size());
+}
+
 bool Alike(const Step& a, const Place& a_at, const Step& b, const Place& b_at,
            const std::vector<Place>& places) {
   if (a.kind != b.kind || a.buffer != b.buffer || (a.peer < 0) != (b.peer < 0)) return false;
   if (std::llabs((a.end - a.begin) - (b.end - b.begin)) > kRest) return false;
   if (a.peer < 0) return true;
+  if (!Exists(a.peer, places) || !Exists(b.peer, places)) return false;
   const Place& a_peer = places[a.peer];
   const Place& b_peer = places[b.peer];
   return a_peer.local == b_peer.local && (a_peer.host == a_at.host) == (b_peer.host == b_at.host);
@@ -44,13 +49,16 @@ bool Alike(const Plan& a, const Plan& b, const std::vector<Place>& places) {
   return true;
 }
 
-// Messages between hosts are told apart by the ranks' places within their hosts alone.
+// Messages between hosts are told apart by the ranks' places within their hosts alone. False, too,
+// for plans with ranks that do not exist, so that the simulation of every rank names them.
 bool MessagesDistinct(const Plan& plan, const std::vector<Place>& places) {
   for (const Lane& lane : plan.lanes) {
     for (const Round& round : lane.rounds) {
       std::set<std::tuple<bool, int>> seen;
       for (const Step& step : round.steps) {
-        if (step.peer < 0 || places[step.peer].host == places[plan.rank].host) continue;
+        if (step.peer < 0) continue;
+        if (!Exists(step.peer, places)) return false;
+        if (places[step.peer].host == places[plan.rank].host) continue;
         const bool sends = step.kind == StepKind::kSend;
         if (!seen.insert({sends, places[step.peer].local}).second) return false;
       }
