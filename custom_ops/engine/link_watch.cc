@@ -11,13 +11,14 @@ namespace {
 // Less than this says nothing about a link's bandwidth.
 constexpr double kMinBytes = 128 << 10;
 constexpr double kMinSeconds = 0.001;
-// A link at less than this part of its usual rate is slow; it is well again above the second.
+// A link at less than this part of what is usual on its rail is slow; it is well again above the
+// second.
 constexpr double kSlow = 0.5;
 constexpr double kWell = 0.75;
 // While a link is slow, plans are made anew when its rate changes by this factor.
 constexpr double kOther = 1.5;
-// How fast the usual rate follows what is seen.
-constexpr double kFollow = 0.3;
+// How fast the relation of the rails follows what is seen.
+constexpr double kFollow = 0.5;
 // Rails whose relation is off by this much need other shares.
 constexpr double kOffBalance = 0.05;
 
@@ -39,7 +40,8 @@ LinkWatch::LinkWatch(Topology topology, LinkModel measured)
     : topology_(std::move(topology)),
       measured_(std::move(measured)),
       model_(measured_),
-      rail_scale_(topology_.rails.size(), 1.0) {}
+      rail_scale_(topology_.rails.size(), 1.0),
+      rail_seen_(topology_.rails.size(), 0.0) {}
 
 void LinkWatch::Add(int from_host, const std::vector<LinkUse>& uses) {
   for (const LinkUse& use : uses) {
@@ -50,64 +52,73 @@ void LinkWatch::Add(int from_host, const std::vector<LinkUse>& uses) {
 }
 
 bool LinkWatch::Update() {
+  for (auto& [key, link] : links_) {
+    const double bytes = std::exchange(link.bytes, 0);
+    const double seconds = std::exchange(link.seconds, 0);
+    const auto [rail, from, to] = key;
+    const bool enough = bytes >= kMinBytes && seconds >= kMinSeconds;
+    link.relative = enough ? bytes / seconds * measured_.Between(rail, from, to).beta : 0;
+  }
+  std::vector<double> usual;
+  for (size_t rail = 0; rail < topology_.rails.size(); ++rail) {
+    usual.push_back(UsualOf(static_cast<int>(rail)));
+  }
   bool changed = false;
-  for (auto& [key, link] : links_) changed = UpdateLink(key, &link) || changed;
-  changed = UpdateRails() || changed;
+  for (auto& [key, link] : links_) {
+    changed = UpdateLink(key, usual[std::get<0>(key)], &link) || changed;
+  }
+  changed = UpdateRails(usual) || changed;
   if (changed) MakeModel();
   return changed;
 }
 
-bool LinkWatch::UpdateLink(const Key& key, Link* link) {
-  const double bytes = std::exchange(link->bytes, 0);
-  const double seconds = std::exchange(link->seconds, 0);
-  if (bytes < kMinBytes || seconds < kMinSeconds) return false;
-  const double rate = bytes / seconds;
-  if (link->usual == 0) link->usual = rate;
-  const double before = std::exchange(link->factor, rate / link->usual);
-  if (!link->slow && link->factor < kSlow) {
-    link->slow = true;
-    news_.push_back(Describe(key) + " carries " + Rate(rate) + ", where it carried " +
-                    Rate(link->usual));
-    return true;
+double LinkWatch::UsualOf(int rail) const {
+  std::vector<double> relatives;
+  for (const auto& [key, link] : links_) {
+    if (std::get<0>(key) == rail && link.relative > 0) relatives.push_back(link.relative);
   }
-  if (link->slow) {
-    if (link->factor < kWell) {
-      // The first sign may have come from an epoch that was slow in part only.
-      if (link->factor < before / kOther || link->factor > before * kOther) return true;
-      link->factor = before;
-      return false;
-    }
-    link->slow = false;
-    news_.push_back(Describe(key) + " carries " + Rate(rate) + " again");
-    return true;
-  }
-  link->usual += (rate - link->usual) * kFollow;
-  return false;
+  return relatives.size() < 2 ? 0 : Median(std::move(relatives));
 }
 
-// Rails are used at the same time in the same way, so their rates can be compared.
-bool LinkWatch::UpdateRails() {
-  std::vector<std::vector<double>> rates(topology_.rails.size());
-  for (const auto& [key, link] : links_) {
-    if (link.usual > 0 && !link.slow) rates[std::get<0>(key)].push_back(link.usual);
+bool LinkWatch::UpdateLink(const Key& key, double usual, Link* link) {
+  if (link->relative == 0 || usual == 0) return false;
+  const double before = std::exchange(link->factor, link->relative / usual);
+  const auto [rail, from, to] = key;
+  const double expected = usual / measured_.Between(rail, from, to).beta;
+  if (!link->slow && link->factor < kSlow) {
+    link->slow = true;
+    news_.push_back(Describe(key) + " carries " + Rate(expected * link->factor) + ", where " +
+                    Rate(expected) + " were to be expected");
+    return true;
   }
-  if (rates.size() < 2) return false;
-  for (const auto& rail : rates) {
-    if (rail.empty()) return false;
+  if (!link->slow) return false;
+  if (link->factor < kWell) {
+    // The first sign may have come from an epoch that was slow in part only.
+    if (link->factor < before / kOther || link->factor > before * kOther) return true;
+    link->factor = before;
+    return false;
   }
-  // The fastest keeps its cost.
-  size_t fastest = 0;
-  std::vector<double> medians;
-  for (const auto& rail : rates) {
-    medians.push_back(Median(rail));
-    if (medians.back() > medians[fastest]) fastest = medians.size() - 1;
+  link->slow = false;
+  news_.push_back(Describe(key) + " carries " + Rate(expected * link->factor) + " again");
+  return true;
+}
+
+// Rails that are used in one epoch are used in the same way.
+bool LinkWatch::UpdateRails(const std::vector<double>& usual) {
+  const auto rate = [&](size_t rail) { return usual[rail] / measured_.rails[rail].beta; };
+  size_t fastest = 0;  // keeps its cost
+  for (size_t rail = 0; rail < usual.size(); ++rail) {
+    if (usual[rail] == 0) return false;
+    if (rate(rail) > rate(fastest)) fastest = rail;
   }
+  if (usual.size() < 2) return false;
   bool changed = false;
-  for (size_t rail = 0; rail < rates.size(); ++rail) {
-    const double beta = measured_.rails[fastest].beta * medians[fastest] / medians[rail];
-    const double scale = beta / measured_.rails[rail].beta;
-    if (std::abs(scale / rail_scale_[rail] - 1) > kOffBalance) {
-      rail_scale_[rail] = scale;
+  for (size_t rail = 0; rail < usual.size(); ++rail) {
+    const double scale = usual[fastest] / usual[rail];
+    double& seen = rail_seen_[rail];
+    seen = seen == 0 ? scale : seen + (scale - seen) * kFollow;
+    if (std::abs(seen / rail_scale_[rail] - 1) > kOffBalance) {
+      rail_scale_[rail] = seen;
       changed = true;
     }
   }

@@ -1,7 +1,9 @@
 // Rank 0's view of the links between hosts while training: keeps the model of them true.
 //
-// The probe at the start says what links cost; use says how they do. What is compared is like with
-// like: a link with itself earlier (is it slow now?), and rails with each other (their shares).
+// The probe at the start says what links cost; use says how they do. Plans differ in how many
+// messages share an interface, so a link's rate means little by itself: what is compared is the
+// links of a rail in one epoch (is one slow?), and the rails of one epoch (their shares), each
+// beside what the probe says.
 #ifndef TF_DDL_ENGINE_LINK_WATCH_H_
 #define TF_DDL_ENGINE_LINK_WATCH_H_
 
@@ -34,13 +36,15 @@ class LinkWatch {
   struct Link {
     double bytes = 0;    // since the last Update
     double seconds = 0;  // likewise
-    double usual = 0;    // bytes per second, while it is well
-    double factor = 1;   // now, as a part of the usual; while it is slow, as the model has it
+    double relative = 0; // rate of the epoch, as a part of what the probe says; 0: not known
+    double factor = 1;   // as a part of the rail's usual; while it is slow, as the model has it
     bool slow = false;
   };
 
-  bool UpdateLink(const Key& key, Link* link);
-  bool UpdateRails();
+  // The usual relative rate of the rail's links in this epoch; 0 if too few carried anything.
+  double UsualOf(int rail) const;
+  bool UpdateLink(const Key& key, double usual, Link* link);
+  bool UpdateRails(const std::vector<double>& usual);
   void MakeModel();
   std::string Describe(const Key& key) const;
 
@@ -49,6 +53,7 @@ class LinkWatch {
   LinkModel model_;
   std::map<Key, Link> links_;
   std::vector<double> rail_scale_;  // corrections of the rails' beta
+  std::vector<double> rail_seen_;   // the same as they come in, smoothed; 0: none yet
   std::vector<std::string> news_;
 };
 
