@@ -153,13 +153,14 @@ TEST(Adviser, ThePlanThatWasFastestStays) {
         const int place = static_cast<int>(cost.size());
         cost.try_emplace(name, place == favourite ? 0.010 : 0.020 + place * 0.001);
         took[epoch] = cost[name];
+        if (epoch > 12) {  // plans have been tried; now buckets and chunks are, with the best one
+          double best = 1;
+          for (const auto& [each, seconds] : cost) best = std::min(best, seconds);
+          ASSERT_EQ(cost[name], best) << name << " in epoch " << epoch << " of a job of "
+                                      << sizes.size() << " hosts, " << cost.size() << " plans tried";
+        }
         job.adviser().BucketTook(last.plans, last.bucket_bytes, cost[name]);
       }
-      const std::string plan = ToString(job.PlanOf(last));
-      double best = 1;
-      for (const auto& [name, seconds] : cost) best = std::min(best, seconds);
-      EXPECT_EQ(cost[plan.substr(0, plan.find(", chunks"))], best)
-          << plan << " of " << cost.size() << " plans tried on " << sizes.size() << " hosts";
     }
   }
 }
