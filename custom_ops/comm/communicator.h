@@ -24,7 +24,7 @@ namespace tf_ddl {
 
 // One tensor's place in a bucket. The bucket's elements are the concatenation of its segments;
 // nothing is packed.
-struct Segment {
+struct TensorSegment {
   const void* in = nullptr;
   void* out = nullptr;
   int64_t count = 0;  // elements
@@ -37,7 +37,7 @@ struct Collective {
   DType dtype = DType::kFloat32;
   ReduceOp op = ReduceOp::kSum;
   WireFormat wire = WireFormat::kAsIs;  // of float32 between hosts; the same on every rank
-  std::vector<Segment> segments;
+  std::vector<TensorSegment> segments;
   std::string name;  // for errors: "bucket 3 of group 'fit' (dense/kernel ... dense_1/bias)"
   std::function<void()> done;  // runs once, on success only
 };

@@ -5,19 +5,19 @@
 namespace tf_ddl {
 namespace {
 
-std::vector<Segment> WithoutEmpty(std::vector<Segment> segments) {
+std::vector<TensorSegment> WithoutEmpty(std::vector<TensorSegment> segments) {
   segments.erase(std::remove_if(segments.begin(), segments.end(),
-                                [](const Segment& s) { return s.count == 0; }),
+                                [](const TensorSegment& s) { return s.count == 0; }),
                  segments.end());
   return segments;
 }
 
 }  // namespace
 
-Elements::Elements(DType dtype, std::vector<Segment> segments, int scratch_slots)
+Elements::Elements(DType dtype, std::vector<TensorSegment> segments, int scratch_slots)
     : dtype_(dtype), element_bytes_(SizeOf(dtype)), segments_(WithoutEmpty(std::move(segments))) {
   int64_t at = 0;
-  for (const Segment& segment : segments_) {
+  for (const TensorSegment& segment : segments_) {
     begins_.push_back(at);
     at += segment.count;
   }
@@ -37,7 +37,7 @@ void Elements::ForEach(int64_t begin, int64_t end,
     const int64_t offset = begin - begins_[i];
     const int64_t n = std::min(end, begins_[i + 1]) - begin;
     const size_t bytes = offset * element_bytes_;
-    const Segment& segment = segments_[i];
+    const TensorSegment& segment = segments_[i];
     visit({segment.in == nullptr ? nullptr : static_cast<const uint8_t*>(segment.in) + bytes,
            segment.out == nullptr ? nullptr : static_cast<uint8_t*>(segment.out) + bytes, n});
     begin += n;

@@ -16,7 +16,7 @@ namespace tf_ddl {
 class Elements {
  public:
   // `scratch_slots` slots of `total elements` each are allocated for Buffer::kScratch.
-  Elements(DType dtype, std::vector<Segment> segments, int scratch_slots);
+  Elements(DType dtype, std::vector<TensorSegment> segments, int scratch_slots);
   Elements(const Elements&) = delete;
   Elements& operator=(const Elements&) = delete;
 
@@ -44,7 +44,7 @@ class Elements {
 
   const DType dtype_;
   const size_t element_bytes_;
-  const std::vector<Segment> segments_;
+  const std::vector<TensorSegment> segments_;
   std::vector<int64_t> begins_;  // first element of each segment, then the total
   size_t slot_bytes_ = 0;
   std::vector<uint8_t> scratch_;

@@ -202,19 +202,22 @@ void Adviser::LookForSlowRank(const std::map<int, Report>& by_rank, GroupState* 
   const auto last = std::min_element(by_rank.begin(), by_rank.end(), [](const auto& a, const auto& b) {
     return a.second.exposed < b.second.exposed;
   });
-  std::vector<double> others;
+  std::vector<double> others, wholes;
   for (const auto& [rank, report] : by_rank) {
-    if (rank != last->first) others.push_back(report.exposed);
+    if (rank == last->first) continue;
+    others.push_back(report.exposed);
+    wholes.push_back(report.whole);
   }
   if (others.empty()) return;
   const double waited = Median(others) - last->second.exposed;
-  const bool slow = waited > kSlowSeconds && waited > kSlowPart * last->second.whole;
+  const double whole = Median(wholes);
+  const bool slow = waited > kSlowSeconds && waited > kSlowPart * whole;
   const int before = std::exchange(state->slowest, slow ? last->first : -1);
   if (!slow || before != last->first || state->told_slow == last->first) return;
   state->told_slow = last->first;
   char text[96];
   std::snprintf(text, sizeof text, "the others wait %.0f ms of each call of %.0f ms for it",
-                waited * 1e3, last->second.whole * 1e3);
+                waited * 1e3, whole * 1e3);
   news_.push_back("rank " + std::to_string(last->first) + " (host " +
                   communicator_->HostOf(last->first) + ") is slow: " + text);
 }

@@ -99,7 +99,7 @@ void ProgressEngine::StartComplete(Group* group, Call* call) {
 void ProgressEngine::StartBucket(Group* group, Call* call, int bucket) {
   const GroupSpec& spec = group->spec();
   const auto& members = call->layout->buckets[bucket];
-  std::vector<Segment> segments;
+  std::vector<TensorSegment> segments;
   int64_t count = 0;
   for (int index : members) {
     const Arrival& arrival = call->arrivals[index];
@@ -118,7 +118,7 @@ void ProgressEngine::StartBucket(Group* group, Call* call, int bucket) {
 
 void ProgressEngine::StartCollective(Group* group, Call* call, int bucket,
                                      std::shared_ptr<const Plan> plan,
-                                     std::vector<Segment> segments, std::function<void()> done) {
+                                     std::vector<TensorSegment> segments, std::function<void()> done) {
   const int64_t now = NowNanos();
   const bool counts = bucket == kCountsBucket;
   auto collective = std::make_unique<Collective>();
@@ -150,7 +150,7 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
   Arrival* arrival = &call->arrivals[0];
   call->gathered_counts.assign(size_, 0);
   call->gathered_counts[rank_] = arrival->count;
-  std::vector<Segment> segments;
+  std::vector<TensorSegment> segments;
   for (int64_t& count : call->gathered_counts) segments.push_back({&count, &count, 1});
   auto gather_data = [this, group, number] {
     recorder_.CollectiveEnded(NowNanos());
@@ -164,7 +164,7 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
           status.Prefixed(RankText(rank_) + ": no memory for " + group->Describe(*call, 0)));
     }
     auto* place = static_cast<uint8_t*>(out);
-    std::vector<Segment> segments;
+    std::vector<TensorSegment> segments;
     for (int rank = 0; rank < size_; ++rank) {
       const int64_t count = call->gathered_counts[rank];
       segments.push_back({rank == rank_ ? arrival->in : nullptr, place, count});

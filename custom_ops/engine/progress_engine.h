@@ -87,7 +87,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void StartComplete(Group* group, Call* call);
   void StartBucket(Group* group, Call* call, int bucket);
   void StartCollective(Group* group, Call* call, int bucket, std::shared_ptr<const Plan> plan,
-                       std::vector<Segment> segments, std::function<void()> done);
+                       std::vector<TensorSegment> segments, std::function<void()> done);
   void StartGather(Group* group, Call* call);
   void BucketDone(Group* group, uint64_t call, int bucket);
   void BucketTook(Group* group, const Call& call, int bucket, int64_t now);
