@@ -41,7 +41,9 @@ class Job {
     report.links = std::move(links);
     adviser_->Take(rank, report);
   }
-  Advice For(uint64_t epoch) { return adviser_->For(kGroup, {kGroupBytes / 2, kGroupBytes / 2}, epoch); }
+  Advice For(uint64_t epoch) {
+    return adviser_->For(kGroup, {kGroupBytes / 2, kGroupBytes / 2}, epoch);
+  }
   // What an advice says of its buckets.
   const PlanSpec& PlanOf(const Advice& advice) {
     EXPECT_TRUE(book_->Has(advice.plans));
