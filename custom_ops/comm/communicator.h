@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "base/wire.h"
+#include "comm/rail_meter.h"
 #include "plan/plan.h"
 #include "plan/topology.h"
 #include "transport/pair.h"
@@ -74,8 +75,8 @@ class Communicator {
   virtual std::string TransportTo(int rank) const = 0;
   // The sockets that carry data to `rank`, with no more than bytes_written filled in. Any thread.
   virtual std::vector<LinkStats> LinksTo(int rank) const = 0;
-  // The same as the kernel sees them now.
-  virtual std::vector<LinkStats> ReadLinksTo(int rank) const = 0;
+  // What this rank has sent to other hosts, by rail.
+  virtual std::vector<RailUse> RailUses() const = 0;
   // Where the ranks are, and what was measured of the links between them. Constant.
   virtual const Topology& topology() const = 0;
   virtual const LinkModel& links() const = 0;

@@ -7,7 +7,8 @@
 namespace tf_ddl {
 namespace {
 
-// A link whose bandwidth is off by this factor has a cost of its own in the model.
+// A link that is slower by this factor has a cost of its own in the model. One that is faster has
+// not: nothing is lost by treating it as usual, and much if it only seemed to be.
 constexpr double kExceptional = 1.5;
 
 double Median(std::vector<double> values) {
@@ -48,7 +49,7 @@ LinkModel ModelOf(const std::vector<LinkSample>& samples, const Topology& topolo
   for (const LinkSample& sample : samples) {
     if (sample.rail < 0) continue;
     const double usual = model.rails[sample.rail].beta;
-    if (sample.cost.beta > usual * kExceptional || sample.cost.beta < usual / kExceptional) {
+    if (sample.cost.beta > usual * kExceptional) {
       model.exceptions[{sample.rail, sample.from, sample.to}] = sample.cost;
     }
   }

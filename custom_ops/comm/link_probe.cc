@@ -19,6 +19,8 @@ constexpr int kMaxRounds = 8;
 constexpr size_t kFirstBulk = 64 << 10;
 constexpr size_t kLastBulk = 4 << 20;
 constexpr double kBulkSeconds = 0.003;  // what a measurement should take at least
+constexpr double kAgree = 0.7;          // by this factor at least both ends must agree
+constexpr size_t kMostRepeats = 3;
 constexpr int64_t kSpinNanos = 50 * 1000;
 const char* const kMeasure = "measure";
 constexpr uint64_t kProbeGroup = 0x50524F4245ull;  // no group's id: those are hashes
@@ -241,16 +243,27 @@ Status LinkProbe::MeasureWithinHost() {
 }
 
 Status LinkProbe::SendBulk(int peer, int rail, double* beta) {
-  for (uint64_t bytes = kFirstBulk;; bytes *= 4) {
+  std::vector<double> betas;
+  for (uint64_t bytes = kFirstBulk;;) {
+    const int64_t begin = NowNanos();
     Send(peer, rail, &bytes, sizeof bytes);
     Send(peer, rail, large_.data(), bytes);
     Send(peer, rail, large_.data(), bytes);
     double seconds = 0;
     DDL_RETURN_IF_ERROR(Receive(peer, &seconds, sizeof seconds));
     DDL_RETURN_IF_ERROR(Flush(peer));
-    *beta = std::max(seconds, 1e-9) / static_cast<double>(bytes);
-    if (seconds >= kBulkSeconds || bytes * 4 > kLastBulk) break;
+    const double own = SecondsSince(begin) / 2;  // of each of the two
+    if (std::max(own, seconds) < kBulkSeconds && bytes * 4 <= kLastBulk) {
+      bytes *= 4;
+      continue;
+    }
+    // A receiver that comes late finds the second message there already; one that is late for the
+    // second makes it look slow.
+    betas.push_back(std::max(own, std::max(seconds, 1e-9)) / static_cast<double>(bytes));
+    if ((seconds > own * kAgree && own > seconds * kAgree) || betas.size() == kMostRepeats) break;
   }
+  std::nth_element(betas.begin(), betas.begin() + (betas.size() - 1) / 2, betas.end());
+  *beta = betas[(betas.size() - 1) / 2];
   const uint64_t end = 0;
   Send(peer, rail, &end, sizeof end);
   return Flush(peer);

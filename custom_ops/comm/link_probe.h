@@ -6,7 +6,9 @@
 //     so that no host has two guests at once. On each rail: small messages back and forth, then
 //     one after the other sends twice; the receiver times the second message, for which whatever
 //     the network lets pass in a burst has been used up, and the size grows until that takes a few
-//     milliseconds. Large jobs play a few rounds only, and the usual cost stands for the rest.
+//     milliseconds. The sender times both together: where the two views differ, one of the
+//     processes did not get its core in time, and the transfer is repeated. Large jobs play a few
+//     rounds only, and the usual cost stands for the rest.
 //
 // All measurements go to rank 0, which makes one LinkModel of them and sends it to everybody.
 #ifndef TF_DDL_COMM_LINK_PROBE_H_
@@ -36,7 +38,7 @@ struct LinkSample {
   double gamma = 0;  // of a rank; with rail -1
 };
 
-// The model: medians by class, and the links that differ from theirs by more than half.
+// The model: medians by class, and the links that are slower than theirs by more than half.
 LinkModel ModelOf(const std::vector<LinkSample>& samples, const Topology& topology);
 
 // Who meets whom: by round, pairs of hosts (lower first). At most `max_rounds` rounds.

@@ -52,6 +52,8 @@ PairCommunicator::PairCommunicator(int rank, Mesh mesh, Topology topology,
   gone_.assign(size, false);
   wires_.waiting.assign(size, 0);
   wires_.narrow.assign(size, false);
+  wires_.by_rail.assign(size, false);
+  wires_.rails.resize(topology_.rails.size());
   for (const auto& pair : mesh_.pairs) {
     wires_.pairs.push_back(pair.get());
     if (pair == nullptr) continue;
@@ -60,6 +62,7 @@ PairCommunicator::PairCommunicator(int rank, Mesh mesh, Topology topology,
     all_pull_ = all_pull_ && pair->can_pull();
     const bool tcp = std::string(pair->transport()) == "tcp";
     all_memory_ = all_memory_ && !tcp;
+    wires_.by_rail[pair->peer()] = tcp;
     wires_.narrow[pair->peer()] = tcp || options_.narrow_all;
   }
 }
@@ -110,8 +113,10 @@ std::string PairCommunicator::TransportTo(int rank) const {
   return rank == rank_ ? "self" : mesh_.pairs[rank]->transport();
 }
 
-std::vector<LinkStats> PairCommunicator::ReadLinksTo(int rank) const {
-  return rank == rank_ ? std::vector<LinkStats>() : mesh_.pairs[rank]->Links();
+std::vector<RailUse> PairCommunicator::RailUses() const {
+  std::vector<RailUse> uses;
+  for (const RailMeter& rail : wires_.rails) uses.push_back(rail.use());
+  return uses;
 }
 
 int PairCommunicator::max_sockets() const {

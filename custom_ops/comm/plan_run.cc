@@ -123,8 +123,17 @@ void PlanRun::PostSend(LaneState* state, const Step& step) {
   state->awaited.push_back(step.peer);
   const int peer = step.peer;
   const int rail = plan_.lanes[state->lane].rail;
+  RailMeter* meter = wires_->by_rail[peer] ? &wires_->rails[rail] : nullptr;
+  int64_t bytes = 0;
+  if (meter != nullptr) {
+    for (const iovec& piece : pieces) bytes += static_cast<int64_t>(piece.iov_len);
+    meter->Begin();
+  }
   wires_->pairs[peer]->Send(TagOf(*state), rail, std::move(pieces),
-                            [this, state, peer] { MessageDone(state, peer); });
+                            [this, state, peer, meter, bytes] {
+                              if (meter != nullptr) meter->End(bytes);
+                              MessageDone(state, peer);
+                            });
 }
 
 void PlanRun::PostReceive(LaneState* state, const Step& step, bool chained) {

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "comm/communicator.h"
 #include "comm/elements.h"
+#include "comm/rail_meter.h"
 #include "transport/pair.h"
 
 namespace tf_ddl {
@@ -24,6 +25,8 @@ class PlanRun {
   struct Wires {
     std::vector<Pair*> pairs;  // by rank; null for this rank
     std::vector<int64_t> waiting;
+    std::vector<bool> by_rail;    // by rank: messages travel over a rail
+    std::vector<RailMeter> rails;
     std::vector<bool> narrow;    // by rank: float32 may travel there in a 16-bit form
     std::deque<PlanRun*> ready;  // runs with a finished round, to be advanced
     uint64_t started = 0;        // runs so far

@@ -148,7 +148,7 @@ int Adviser::VersionFor(const GroupState& state, const Setting& setting) {
 }
 
 void Adviser::Take(int rank, const Report& report) {
-  watch_.Add(book_->topology().HostOf()[rank], report.links);
+  watch_.Add(book_->topology().HostOf()[rank], report.rails);
   groups_[report.group].reports[report.epoch][rank] = report;
 }
 

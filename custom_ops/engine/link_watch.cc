@@ -43,21 +43,32 @@ LinkWatch::LinkWatch(Topology topology, LinkModel measured)
       rail_scale_(topology_.rails.size(), 1.0),
       rail_seen_(topology_.rails.size(), 0.0) {}
 
-void LinkWatch::Add(int from_host, const std::vector<LinkUse>& uses) {
-  for (const LinkUse& use : uses) {
-    Link& link = links_[{use.rail, from_host, use.to_host}];
-    link.bytes += use.bytes;
-    link.seconds += use.seconds;
+void LinkWatch::Add(int host, const std::vector<RailUse>& uses) {
+  for (size_t rail = 0; rail < uses.size(); ++rail) {
+    Link& link = links_[{static_cast<int>(rail), host}];
+    link.bytes += uses[rail].bytes;
+    link.seconds = std::max(link.seconds, uses[rail].seconds);
   }
+}
+
+// To the other hosts, as the probe says: the usual cost, or where all are exceptional theirs.
+double LinkWatch::ProbedBeta(const Key& key) const {
+  const auto [rail, host] = key;
+  double best = 0;
+  for (int to = 0; to < static_cast<int>(topology_.hosts.size()); ++to) {
+    if (to == host) continue;
+    const double beta = measured_.Between(rail, host, to).beta;
+    if (best == 0 || beta < best) best = beta;
+  }
+  return best;
 }
 
 bool LinkWatch::Update() {
   for (auto& [key, link] : links_) {
     const double bytes = std::exchange(link.bytes, 0);
     const double seconds = std::exchange(link.seconds, 0);
-    const auto [rail, from, to] = key;
     const bool enough = bytes >= kMinBytes && seconds >= kMinSeconds;
-    link.relative = enough ? bytes / seconds * measured_.Between(rail, from, to).beta : 0;
+    link.relative = enough ? bytes / seconds * ProbedBeta(key) : 0;
   }
   std::vector<double> usual;
   for (size_t rail = 0; rail < topology_.rails.size(); ++rail) {
@@ -65,7 +76,7 @@ bool LinkWatch::Update() {
   }
   bool changed = false;
   for (auto& [key, link] : links_) {
-    changed = UpdateLink(key, usual[std::get<0>(key)], &link) || changed;
+    changed = UpdateLink(key, usual[key.first], &link) || changed;
   }
   changed = UpdateRails(usual) || changed;
   if (changed) MakeModel();
@@ -75,7 +86,7 @@ bool LinkWatch::Update() {
 double LinkWatch::UsualOf(int rail) const {
   std::vector<double> relatives;
   for (const auto& [key, link] : links_) {
-    if (std::get<0>(key) == rail && link.relative > 0) relatives.push_back(link.relative);
+    if (key.first == rail && link.relative > 0) relatives.push_back(link.relative);
   }
   return relatives.size() < 2 ? 0 : Median(std::move(relatives));
 }
@@ -83,8 +94,7 @@ double LinkWatch::UsualOf(int rail) const {
 bool LinkWatch::UpdateLink(const Key& key, double usual, Link* link) {
   if (link->relative == 0 || usual == 0) return false;
   const double before = std::exchange(link->factor, link->relative / usual);
-  const auto [rail, from, to] = key;
-  const double expected = usual / measured_.Between(rail, from, to).beta;
+  const double expected = usual / ProbedBeta(key);
   if (!link->slow && link->factor < kSlow) {
     link->slow = true;
     news_.push_back(Describe(key) + " carries " + Rate(expected * link->factor) + ", where " +
@@ -130,39 +140,27 @@ void LinkWatch::MakeModel() {
   for (size_t rail = 0; rail < rail_scale_.size(); ++rail) {
     model_.rails[rail].beta *= rail_scale_[rail];
   }
-  // What slows all known links of an interface slows the others too.
-  const int hosts = static_cast<int>(topology_.hosts.size());
-  std::map<std::pair<int, int>, std::pair<bool, double>> interfaces;  // all slow, worst factor
   for (const auto& [key, link] : links_) {
-    auto& [all, worst] =
-        interfaces.try_emplace({std::get<0>(key), std::get<1>(key)}, true, 1.0).first->second;
-    all = all && link.slow;
-    worst = std::min(worst, link.factor);
-  }
-  const auto slow_down = [this](int rail, int from, int to, double factor) {
-    LinkCost cost = model_.Between(rail, from, to);
-    cost.beta /= factor;
-    model_.exceptions[{rail, from, to}] = cost;
-  };
-  for (const auto& [interface, state] : interfaces) {
-    const auto [rail, from] = interface;
-    for (int to = 0; to < hosts; ++to) {
-      if (to == from) continue;
-      const auto known = links_.find({rail, from, to});
-      if (known != links_.end() && known->second.slow) {
-        slow_down(rail, from, to, known->second.factor);
-      } else if (state.first) {
-        slow_down(rail, from, to, state.second);
-      }
+    if (!link.slow) continue;
+    const auto [rail, host] = key;
+    for (int to = 0; to < static_cast<int>(topology_.hosts.size()); ++to) {
+      if (to == host) continue;
+      LinkCost cost = model_.Between(rail, host, to);
+      cost.beta /= link.factor;
+      model_.exceptions[{rail, host, to}] = cost;
     }
   }
 }
 
 std::string LinkWatch::Describe(const Key& key) const {
-  const auto [rail, from, to] = key;
-  const std::string network = topology_.rails[rail].empty() ? "" : ", " + topology_.rails[rail];
-  return "the link from host " + topology_.hosts[from].name + " to host " +
-         topology_.hosts[to].name + " (rail " + std::to_string(rail) + network + ")";
+  const auto [rail, host] = key;
+  const std::string& network = topology_.rails[rail];
+  std::string interface;
+  for (const Interface& each : topology_.hosts[host].interfaces) {
+    if (!network.empty() && each.network == network) interface = each.name + ", ";
+  }
+  return "the link of host " + topology_.hosts[host].name + " to rail " + std::to_string(rail) +
+         (network.empty() ? "" : " (" + interface + network + ")");
 }
 
 std::vector<std::string> LinkWatch::TakeNews() { return std::exchange(news_, {}); }

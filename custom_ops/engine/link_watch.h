@@ -1,15 +1,14 @@
 // Rank 0's view of the links between hosts while training: keeps the model of them true.
 //
-// The probe at the start says what links cost; use says how they do. Plans differ in how many
-// messages share an interface, so a link's rate means little by itself: what is compared is the
-// links of a rail in one epoch (is one slow?), and the rails of one epoch (their shares), each
-// beside what the probe says.
+// The probe at the start says what links cost; use says how they do. What is compared is how the
+// hosts send over a rail in one epoch (is one slow?), and how the rails do in one epoch (their
+// shares), each beside what the probe says.
 #ifndef TF_DDL_ENGINE_LINK_WATCH_H_
 #define TF_DDL_ENGINE_LINK_WATCH_H_
 
 #include <map>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "engine/report.h"
@@ -21,8 +20,8 @@ class LinkWatch {
  public:
   LinkWatch(Topology topology, LinkModel measured);
 
-  // What a rank on `from_host` sent since its last report.
-  void Add(int from_host, const std::vector<LinkUse>& uses);
+  // What a rank on `host` sent since its last report, by rail.
+  void Add(int host, const std::vector<RailUse>& uses);
 
   // Takes in what was added; true if the model has changed so much that plans should be reviewed.
   bool Update();
@@ -32,15 +31,16 @@ class LinkWatch {
   std::vector<std::string> TakeNews();
 
  private:
-  using Key = std::tuple<int, int, int>;  // rail, from host, to host
+  using Key = std::pair<int, int>;  // rail, host
   struct Link {
-    double bytes = 0;    // since the last Update
-    double seconds = 0;  // likewise
-    double relative = 0; // rate of the epoch, as a part of what the probe says; 0: not known
-    double factor = 1;   // as a part of the rail's usual; while it is slow, as the model has it
+    double bytes = 0;     // of the host's ranks since the last Update
+    double seconds = 0;   // of the one that took longest
+    double relative = 0;  // rate of the epoch, as a part of what the probe says; 0: not known
+    double factor = 1;    // as a part of the rail's usual; while it is slow, as the model has it
     bool slow = false;
   };
 
+  double ProbedBeta(const Key& key) const;
   // The usual relative rate of the rail's links in this epoch; 0 if too few carried anything.
   double UsualOf(int rail) const;
   bool UpdateLink(const Key& key, double usual, Link* link);

@@ -93,6 +93,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void BucketTook(Group* group, const Call& call, int bucket, int64_t now);
   void ChooseFirstPlans();
   void Measure(Group* group, const Call& call);
+  std::vector<RailUse> TakeRailUses();
   void OnReport(int peer, const std::string& payload);
   void Advise(Group* group, uint64_t epoch);
   void OnPlans(const std::string& payload);
@@ -127,7 +128,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   std::map<uint64_t, Group*> by_sequence_;
   PlanBook book_;
   Adviser adviser_;  // used on rank 0
-  LinkMeter meter_;
+  std::vector<RailUse> rail_uses_;  // as last reported
   int published_ = -1;  // version of the table
   struct EpochTimes {  // seconds, by call
     uint64_t epoch = 0;

@@ -84,7 +84,7 @@ void ProgressEngine::Measure(Group* group, const Call& call) {
     report.epoch = epoch;
     report.exposed = Median(times.exposed);
     report.whole = Median(times.whole);
-    report.links = meter_.Take();
+    report.rails = TakeRailUses();
     if (rank_ == 0) {
       adviser_.Take(0, report);
     } else {
@@ -93,6 +93,19 @@ void ProgressEngine::Measure(Group* group, const Call& call) {
   } else if (rank_ == 0 && place == kAdviceCall) {
     Advise(group, epoch + 1);
   }
+}
+
+// Since the last time.
+std::vector<RailUse> ProgressEngine::TakeRailUses() {
+  const std::vector<RailUse> now = communicator_->RailUses();
+  rail_uses_.resize(now.size());
+  std::vector<RailUse> taken;
+  for (size_t rail = 0; rail < now.size(); ++rail) {
+    taken.push_back({now[rail].bytes - rail_uses_[rail].bytes,
+                     now[rail].seconds - rail_uses_[rail].seconds});
+  }
+  rail_uses_ = now;
+  return taken;
 }
 
 // What PlansJson shows, for threads that do not drive.
@@ -132,9 +145,8 @@ std::string ProgressEngine::PlansJson() const {
 
 void ProgressEngine::OnReport(int peer, const std::string& payload) {
   Report report;
-  const Topology& topology = book_.topology();
-  const Status status = Parse(payload, static_cast<int>(topology.hosts.size()),
-                              static_cast<int>(topology.rails.size()), &report);
+  const Status status =
+      Parse(payload, static_cast<int>(book_.topology().rails.size()), &report);
   if (rank_ != 0 || !status.ok()) return Fail(status.Prefixed(RankText(peer)));
   adviser_.Take(peer, report);
 }

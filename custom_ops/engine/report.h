@@ -1,25 +1,15 @@
-// What a rank tells rank 0 of an epoch: how long calls took, and what its links carried.
+// What a rank tells rank 0 of an epoch: how long calls took, and what it sent over the rails.
 #ifndef TF_DDL_ENGINE_REPORT_H_
 #define TF_DDL_ENGINE_REPORT_H_
 
 #include <cstdint>
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
-#include "comm/communicator.h"
+#include "comm/rail_meter.h"
 
 namespace tf_ddl {
-
-// A rank's sending to another host over one rail since the last report.
-struct LinkUse {
-  int rail = 0;
-  int to_host = 0;
-  double bytes = 0;
-  double seconds = 0;  // during which bytes were under way and the receiver took them
-};
 
 struct Report {
   uint64_t group = 0;
@@ -28,29 +18,12 @@ struct Report {
   // the end of the last bucket; from the first arrival to there.
   double exposed = 0;
   double whole = 0;
-  std::vector<LinkUse> links;
+  std::vector<RailUse> rails;  // since the last report
 };
 
 std::string Serialize(const Report& report);
-// Refuses what makes no sense: hosts and rails that there are not, negative numbers.
-Status Parse(const std::string& text, int hosts, int rails, Report* report);
-
-// Watches the sockets to other hosts.
-class LinkMeter {
- public:
-  explicit LinkMeter(const Communicator* communicator) : communicator_(communicator) {}
-
-  // What the links have carried since the last call, by rail and host. Driving thread.
-  std::vector<LinkUse> Take();
-
- private:
-  struct Count {
-    double bytes = 0;
-    double seconds = 0;
-  };
-  const Communicator* const communicator_;
-  std::map<std::pair<int, size_t>, Count> last_;  // by peer and socket
-};
+// Refuses what makes no sense: another number of rails, negative numbers.
+Status Parse(const std::string& text, int rails, Report* report);
 
 }  // namespace tf_ddl
 
