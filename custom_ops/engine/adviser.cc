@@ -13,7 +13,7 @@ namespace {
 // Plans that the model thinks slower than the best by more than this are not tried.
 constexpr double kWorthTrying = 1.5;
 constexpr size_t kPlansTried = 2;
-constexpr int64_t kMostTimes = 8;  // the largest bucket tried, in units of the first
+constexpr int64_t kMostTimes = 4;  // the largest bucket tried, in units of the first
 constexpr double kFollow = 0.3;  // how fast corrections follow what is measured
 // Reports that have not come after so many epochs do not come any more.
 constexpr uint64_t kPatience = 4;
@@ -105,13 +105,13 @@ void Adviser::MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* st
     }
   }
   if (options_.tune_buckets && tensor_bytes.size() > 1 && !one_by_one) {
-    for (int64_t bytes : {first.bucket_bytes / 4, first.bucket_bytes / 2, first.bucket_bytes * 2,
-                          first.bucket_bytes * 4, first.bucket_bytes * kMostTimes}) {
+    for (int64_t bytes :
+         {first.bucket_bytes / 2, first.bucket_bytes * 2, first.bucket_bytes * kMostTimes}) {
       // The next size after the first that holds everything would change nothing.
       if (bytes > 0 && bytes < group_bytes * 2) space.bucket_bytes.push_back(bytes);
     }
   }
-  if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20, 2 << 20};
+  if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20};
   for (int n = 1; n < communicator_->max_sockets(); ++n) space.sockets.push_back(n);
   state->tuner = std::make_unique<Tuner>(first, std::move(space));
 }

@@ -51,6 +51,7 @@ Tuner::Tuner(const Setting& first, Space space) : space_(std::move(space)), best
 }
 
 void Tuner::BeginStage() {
+  again_ = false;
   for (; !finished(); ++stage_) {
     std::vector<int64_t> values;
     if (stage_ == 0) values.assign(space_.plans.begin(), space_.plans.end());
@@ -69,7 +70,7 @@ void Tuner::BeginStage() {
 
 Setting Tuner::For(uint64_t epoch) {
   if (finished()) return best_;
-  if (issued_ == trials_.size()) EndStage(epoch);
+  if (issued_ == trials_.size()) EndStage(epoch);  // may begin the next
   if (finished() || issued_ == trials_.size()) return best_;
   trials_[issued_].epoch = epoch;
   return trials_[issued_++].setting;
@@ -89,18 +90,28 @@ void Tuner::EndStage(uint64_t epoch) {
   for (const Trial& trial : trials_) {
     if (trial.seconds >= 0 && best->seconds >= 0 && trial.seconds < best->seconds) best = &trial;
   }
-  if (best != &trials_[0] && best->seconds < trials_[0].seconds * (1 - kBetter)) {
-    char text[160];
-    std::snprintf(text, sizeof text, "%s%s %lld -> %lld (%.3f -> %.3f ms)",
-                  news_.empty() ? "" : ", ", kNames[stage_],
-                  static_cast<long long>(Value(best_, stage_)),
-                  static_cast<long long>(Value(best->setting, stage_)), trials_[0].seconds * 1e3,
-                  best->seconds * 1e3);
-    news_ += text;
-    best_ = best->setting;
+  const bool better =
+      best != &trials_[0] && best->seconds < trials_[0].seconds * (1 - kBetter);
+  if (better && !again_) {
+    again_ = true;
+    trials_ = {{trials_[0].setting, 0, -1}, {best->setting, 0, -1}};
+    issued_ = 0;
+    return;
   }
+  if (better) Adopt(trials_[0], *best);
   ++stage_;
   BeginStage();
+}
+
+void Tuner::Adopt(const Trial& before, const Trial& better) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%s%s %lld -> %lld (%.3f -> %.3f ms)",
+                news_.empty() ? "" : ", ", kNames[stage_],
+                static_cast<long long>(Value(before.setting, stage_)),
+                static_cast<long long>(Value(better.setting, stage_)), before.seconds * 1e3,
+                better.seconds * 1e3);
+  news_ += text;
+  best_ = better.setting;
 }
 
 std::string Tuner::TakeNews() { return std::exchange(news_, ""); }

@@ -2,8 +2,9 @@
 //
 // Training is divided into epochs of a few calls, and each epoch runs with one setting. Stage by
 // stage (plan, bucket size, chunk size, sockets) the alternatives get an epoch each; results come
-// back one or two epochs later. A stage ends when all its results are there: an alternative is
-// adopted if it was better than the setting so far by more than noise.
+// back one or two epochs later. When all results of a stage are there, the best alternative, if it was
+// better than the setting so far by more than noise, meets that setting once more; it is adopted if
+// it wins again.
 #ifndef TF_DDL_ENGINE_TUNER_H_
 #define TF_DDL_ENGINE_TUNER_H_
 
@@ -56,12 +57,14 @@ class Tuner {
 
   void BeginStage();
   void EndStage(uint64_t epoch);
+  void Adopt(const Trial& before, const Trial& better);
 
   const Space space_;
   Setting best_;
   int stage_ = 0;
   std::vector<Trial> trials_;  // of the stage: first the setting so far, then the alternatives
   size_t issued_ = 0;          // trials that have an epoch
+  bool again_ = false;         // the trials are the second meeting of the two best
   std::string news_;
 };
 

@@ -74,10 +74,22 @@ TEST(Tuner, FindsTheBest) {
 }
 
 TEST(Tuner, EndsWithinTheFirstSteps) {
-  // Four stages try 3, 6, 4 and 2 settings, and each waits for its last result.
+  // Four stages try 3, 6, 4 and 2 settings, in three of them two meet again, and each waits for its
+  // last result.
   Tuner tuner(First(), Everything());
-  Train(&tuner, 3 + 6 + 4 + 2 + 4 * 2, Separable);
+  Train(&tuner, 3 + 6 + 4 + 2 + 3 * 2 + (4 + 3) * 2, Separable);
   EXPECT_TRUE(tuner.finished());
+}
+
+TEST(Tuner, WhatWonByChanceDoesNotWinTwice) {
+  Tuner tuner(First(), Everything());
+  int meetings = 0;
+  const Setting last = Train(&tuner, 80, [&](const Setting& s) {
+    return s.plan == 1 && meetings++ == 0 ? 0.005 : 0.010;  // better the first time only
+  });
+  EXPECT_EQ(meetings, 2);
+  EXPECT_TRUE(tuner.finished());
+  EXPECT_EQ(last.plan, 0);
 }
 
 TEST(Tuner, TriesEveryAlternativeAndReturnsToTheBestSoFar) {
