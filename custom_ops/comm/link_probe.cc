@@ -23,6 +23,10 @@ constexpr double kAgree = 0.7;          // by this factor at least both ends mus
 constexpr size_t kMostRepeats = 3;
 constexpr int64_t kSpinNanos = 50 * 1000;
 const char* const kMeasure = "measure";
+// Questions and answers when time is over, and how long they may take.
+const char* const kAsk = "?";
+const char* const kAlive = "!";
+constexpr std::chrono::milliseconds kAnswerTime(500);
 constexpr uint64_t kProbeGroup = 0x50524F4245ull;  // no group's id: those are hashes
 
 class MemorySink : public Sink {
@@ -63,6 +67,7 @@ class LinkProbe : public CommunicatorEvents {
         received_(size_, 0),
         gone_(size_, false),
         reported_(size_, false),
+        alive_(size_, false),
         large_(kLastBulk, 1),
         landing_(kLastBulk, 2) {
     communicator_->set_events(this);
@@ -79,6 +84,10 @@ class LinkProbe : public CommunicatorEvents {
   void OnControl(int peer, ControlKind kind, std::string payload) override {
     if (kind != ControlKind::kLinks) {
       communicator_->Hold(peer, kind, std::move(payload));  // the engine's
+    } else if (payload == kAsk) {
+      communicator_->SendControl(peer, kind, kAlive);
+    } else if (payload == kAlive) {
+      alive_[peer] = true;
     } else if (rank_ == 0) {
       reported_[peer] = true;
       gathered_ += payload;
@@ -98,7 +107,13 @@ class LinkProbe : public CommunicatorEvents {
  private:
   // Until `peer` (-1: everybody) has done its part.
   Status WaitUntil(const std::function<bool()>& done, int peer);
+  // Whether a wait for `peer` (-1: everybody) is one for `other`.
+  bool Awaits(int peer, int other) const {
+    return other != rank_ && (peer >= 0 ? other == peer : !reported_[other]);
+  }
   Status CheckGone(int peer) const;
+  // When time is over: asks those waited for whether they are there, and blames those that are not.
+  Status CheckTime(int peer);
   // One message each; the n-th one sent to a peer is the n-th one that it receives.
   void Send(int peer, int rail, const void* data, size_t bytes);
   Status Receive(int peer, void* to, size_t bytes);
@@ -124,6 +139,8 @@ class LinkProbe : public CommunicatorEvents {
   const Deadline deadline_;
   std::vector<uint64_t> sent_, received_;  // messages by peer
   std::vector<bool> gone_, reported_;      // by rank: said goodbye; rank 0: has its measurements
+  std::vector<bool> alive_;                // by rank: answered when asked
+  bool asked_ = false;
   std::vector<uint8_t> large_, landing_;
   int unsent_ = 0;
   std::vector<LinkSample> samples_;
@@ -134,10 +151,33 @@ class LinkProbe : public CommunicatorEvents {
 
 Status LinkProbe::CheckGone(int peer) const {
   for (int other = 0; other < size_; ++other) {
-    if (!gone_[other] || (peer >= 0 ? other != peer : reported_[other])) continue;
+    if (!gone_[other] || !Awaits(peer, other)) continue;
     return Unavailable(Name(other) + " left the job while links were measured");
   }
   return OkStatus();
+}
+
+Status LinkProbe::CheckTime(int peer) {
+  if (Clock::now() < deadline_) return OkStatus();
+  if (!asked_) {
+    asked_ = true;
+    for (int other = 0; other < size_; ++other) {
+      if (Awaits(peer, other)) communicator_->SendControl(other, ControlKind::kLinks, kAsk);
+    }
+  }
+  if (Clock::now() < deadline_ + kAnswerTime) return OkStatus();
+  std::string silent, all;
+  for (int other = 0; other < size_; ++other) {
+    if (!Awaits(peer, other)) continue;
+    all += (all.empty() ? "" : ", ") + Name(other);
+    if (!alive_[other]) silent += (silent.empty() ? "" : ", ") + Name(other);
+  }
+  // Those that are there wait themselves, and say soon for whom.
+  if (silent.empty() && Clock::now() < deadline_ + 3 * kAnswerTime) return OkStatus();
+  return DeadlineExceeded("rank " + std::to_string(rank_) + " waited in vain for " +
+                          (silent.empty() ? all : silent) +
+                          " while links were measured: did it fail, or does it run another "
+                          "version? DDL_MEASURE_LINKS=0 goes without measuring");
 }
 
 Status LinkProbe::WaitUntil(const std::function<bool()>& done, int peer) {
@@ -149,18 +189,9 @@ Status LinkProbe::WaitUntil(const std::function<bool()>& done, int peer) {
     }
     if (!failure_.ok()) return failure_;
     DDL_RETURN_IF_ERROR(CheckGone(peer));
-    if (Clock::now() >= deadline_) {
-      std::string whom;
-      for (int other = 0; other < size_; ++other) {
-        if (other == rank_ || (peer >= 0 ? other != peer : reported_[other])) continue;
-        whom += (whom.empty() ? "" : ", ") + Name(other);
-      }
-      return DeadlineExceeded("rank " + std::to_string(rank_) + " waited in vain for " + whom +
-                              " while links were measured: did it fail, or does it run "
-                              "another version? DDL_MEASURE_LINKS=0 goes without measuring");
-    }
+    DDL_RETURN_IF_ERROR(CheckTime(peer));
     if (NowNanos() - last_moved > kSpinNanos && communicator_->PrepareSleep()) {
-      communicator_->Sleep(std::min(deadline_, DeadlineIn(1.0)));
+      communicator_->Sleep(std::min(std::max(deadline_, DeadlineIn(0.1)), DeadlineIn(1.0)));
       communicator_->AfterSleep();
     }
   }

@@ -210,6 +210,7 @@ void ProgressEngine::BucketDone(Group* group, uint64_t number, int bucket) {
 }
 
 void ProgressEngine::OnControl(int peer, ControlKind kind, std::string payload) {
+  if (kind == ControlKind::kLinks) return;  // of a rank that is late with measuring
   if (kind == ControlKind::kOrder) return OnOrder(payload);
   if (kind == ControlKind::kPlans) return OnPlans(payload);
   if (kind == ControlKind::kReport) return OnReport(peer, payload);

@@ -23,10 +23,10 @@ GroupSpec Gradients(const std::string& key, const std::vector<int64_t>& counts) 
   return spec;
 }
 
-// 2.2 MB.
+// 1.5 MB.
 const std::vector<int64_t>& Counts() {
-  static const std::vector<int64_t> counts = {1000,  64,    90000, 1, 150000, 3000,
-                                              70001, 20000, 5,     0, 120000, 100000};
+  static const std::vector<int64_t> counts = {1000,  64,    60000, 1, 90000, 3000,
+                                              50001, 20000, 5,     0, 80000, 70000};
   return counts;
 }
 
@@ -38,7 +38,7 @@ const std::vector<int64_t>& SmallCounts() {
 
 EngineOptions Tuned(bool autotune = true) {
   EngineOptions options;
-  options.bucket_bytes = 400 << 10;
+  options.bucket_bytes = 300 << 10;
   options.first_bucket_bytes = 64 << 10;
   options.autotune = autotune;
   options.timeout = 60;
@@ -123,10 +123,15 @@ TEST(Epochs, SumsAreExactWhileBucketsChangeAndAllRanksDoTheSame) {
   for (const auto& sizes : {std::vector<int>{2}, std::vector<int>{2, 2}, std::vector<int>{2, 1}}) {
     const Topology topology = Hosts(sizes);
     World world(topology.size(), Tuned(), true, &topology);
+    // Fewer under a sanitizer, in which time goes further.
+#ifdef TF_DDL_SANITIZED
+    const auto trainings = Train(&world, 80);
+#else
     const auto trainings = Train(&world, 150);
+#endif
     ASSERT_FALSE(HasFatalFailure());
     std::set<std::string> different;
-    EXPECT_GT(trainings[0].layouts.size(), 100u);
+    EXPECT_GE(trainings[0].layouts.size(), 75u);
     for (const auto& [call, layout] : trainings[0].layouts) {
       if (call > 0) different.insert(layout);
       for (int rank = 1; rank < world.size(); ++rank) {
