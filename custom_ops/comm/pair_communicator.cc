@@ -135,6 +135,8 @@ void PairCommunicator::UseSockets(int n) {
 
 void PairCommunicator::Start(std::unique_ptr<Collective> collective) {
   if (failed_ || closed_) return;  // its caller has been told through OnFailure
+  // The same on all ranks; sums are rounded only where that saves something.
+  if (topology_.OnOneHost() && !options_.narrow_all) collective->wire = WireFormat::kAsIs;
   auto run = std::make_unique<PlanRun>(std::move(collective), options_.max_lanes, &wires_);
   PlanRun* started = run.get();
   runs_.push_back(std::move(run));

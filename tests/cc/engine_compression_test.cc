@@ -1,5 +1,5 @@
 // 16-bit wire formats: results are the same on all ranks to the bit and their error is within the
-// bound that docs/compression.md states; what does not travel as float32 is untouched.
+// bound that docs/plans.md states; what does not travel as float32 is untouched.
 //
 // The bound. Each rank's addend x_r is added to others' and rounded whenever a partial sum travels
 // in the 16-bit form, and once more at the end, where the owner of a sum rounds it (so that what
@@ -295,6 +295,22 @@ TEST(Uncompressed, TheDirectPlan) {
   const auto compressed =
       AllReduce(topology, "direct", WireFormat::kBFloat16, ReduceOp::kSum, true, inputs).results;
   EXPECT_EQ(plain, compressed);
+}
+
+// Within one host nothing is saved by 16 bits, so nothing is rounded.
+TEST(Uncompressed, OnOneHost) {
+  std::vector<std::vector<float>> inputs(3);
+  for (int rank = 0; rank < 3; ++rank) {
+    for (int i = 0; i < 1000; ++i) inputs[rank].push_back(1.0f / static_cast<float>(3 + i + rank));
+  }
+  for (const auto& sizes : {std::vector<int>{3}, std::vector<int>{2, 1}}) {
+    const Topology topology = Hosts(sizes);
+    const auto plain =
+        AllReduce(topology, "ring", WireFormat::kAsIs, ReduceOp::kSum, false, inputs).results;
+    const auto compressed =
+        AllReduce(topology, "ring", WireFormat::kBFloat16, ReduceOp::kSum, false, inputs).results;
+    EXPECT_EQ(plain == compressed, sizes.size() == 1);
+  }
 }
 
 }  // namespace
