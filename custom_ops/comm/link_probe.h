@@ -24,9 +24,9 @@
 
 namespace tf_ddl {
 
-// Sets the communicator's links: as rank 0's `options` say, given, measured or the usual ones. Every
-// rank calls it at the same time, before any collective. kInvalidArgument if the given links do not fit
-// the topology; kDeadlineExceeded names the rank that did not answer.
+// Sets the communicator's links: as rank 0's `options` say, given, measured or the usual ones.
+// Every rank calls it at the same time, before any collective. kInvalidArgument if the given links
+// do not fit the topology; kDeadlineExceeded names the rank that did not answer.
 Status LearnLinks(PairCommunicator* communicator, const CommOptions& options, Deadline deadline);
 
 // One measured link. Hosts and rail are -1 for what was measured within a host.

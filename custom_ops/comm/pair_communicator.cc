@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <utility>
 
-
 namespace tf_ddl {
 namespace {
 
@@ -253,8 +252,8 @@ bool PairCommunicator::PrepareSleep() {
 }
 
 void PairCommunicator::Sleep(Deadline deadline) {
-  num_slept_ = epoll_wait(epoll_fd_, slept_.data(), static_cast<int>(slept_.size()),
-                          MillisLeft(deadline));
+  num_slept_ =
+      epoll_wait(epoll_fd_, slept_.data(), static_cast<int>(slept_.size()), MillisLeft(deadline));
 }
 
 void PairCommunicator::AfterSleep() {

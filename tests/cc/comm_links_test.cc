@@ -61,14 +61,14 @@ LinkSample Within(double alpha, double beta, double gamma) {
 
 TEST(ModelOf, MediansByClassAndExceptions) {
   const Topology topology = Hosts({2, 2, 2}, 2);
-  const LinkModel model = ModelOf(
-      {Within(1e-6, 1e-10, 4e-11), Within(3e-6, 3e-10, 5e-11), Within(2e-6, 2e-10, 6e-11),
-       Within(0, 0, 7e-11), Within(0, 0, 1e-11),  // ranks without a partner
-       Between(0, 0, 1, 10e-6, 1e-9), Between(0, 1, 0, 30e-6, 1.1e-9),
-       Between(0, 0, 2, 20e-6, 0.9e-9), Between(0, 2, 0, 20e-6, 1e-9),
-       Between(0, 1, 2, 20e-6, 10e-9) /* a tenth */, Between(0, 2, 1, 20e-6, 0.5e-9) /* double */,
-       Between(1, 0, 1, 50e-6, 4e-9)},
-      topology);
+  const LinkModel model =
+      ModelOf({Within(1e-6, 1e-10, 4e-11), Within(3e-6, 3e-10, 5e-11), Within(2e-6, 2e-10, 6e-11),
+               Within(0, 0, 7e-11), Within(0, 0, 1e-11),  // ranks without a partner
+               Between(0, 0, 1, 10e-6, 1e-9), Between(0, 1, 0, 30e-6, 1.1e-9),
+               Between(0, 0, 2, 20e-6, 0.9e-9), Between(0, 2, 0, 20e-6, 1e-9),
+               Between(0, 1, 2, 20e-6, 10e-9) /* a tenth */,
+               Between(0, 2, 1, 20e-6, 0.5e-9) /* double */, Between(1, 0, 1, 50e-6, 4e-9)},
+              topology);
   EXPECT_EQ(model.local.alpha, 2e-6);
   EXPECT_EQ(model.local.beta, 2e-10);
   EXPECT_EQ(model.gamma, 5e-11);
@@ -208,8 +208,8 @@ TEST(LearnLinks, AllRanksHaveOneValidModel) {
 }
 
 TEST(LearnLinks, SixteenRanks) {
-  for (const auto& sizes : {std::vector<int>{16}, std::vector<int>{4, 4, 4, 4},
-                            std::vector<int>(16, 1)}) {
+  for (const auto& sizes :
+       {std::vector<int>{16}, std::vector<int>{4, 4, 4, 4}, std::vector<int>(16, 1)}) {
     auto ranks = Ranks(Hosts(sizes));
     const auto begin = Clock::now();
     for (const Status& status : LearnAll(All(ranks), 50)) {
@@ -258,12 +258,12 @@ void WithoutOne(const Topology& topology, int missing, double seconds, Code code
 }
 
 TEST(LearnLinks, ARankThatLeavesIsNamed) {
-  for (const auto& sizes : {std::vector<int>{3}, std::vector<int>{2, 2}, std::vector<int>{1, 1, 1}}) {
+  for (const auto& sizes :
+       {std::vector<int>{3}, std::vector<int>{2, 2}, std::vector<int>{1, 1, 1}}) {
     const Topology topology = Hosts(sizes);
     for (int missing = 0; missing < topology.size(); ++missing) {
       SCOPED_TRACE(std::to_string(missing) + " of " + std::to_string(topology.size()));
-      WithoutOne(topology, missing, 60, Code::kUnavailable,
-                 [](auto* rank) { rank->reset(); });
+      WithoutOne(topology, missing, 60, Code::kUnavailable, [](auto* rank) { rank->reset(); });
     }
   }
 }
@@ -281,8 +281,7 @@ TEST(LearnLinks, AnAbortReachesEverybodyWithItsReason) {
   third.join();
   for (const Status& status : statuses) {
     EXPECT_EQ(status.code(), Code::kInternal);
-    EXPECT_NE(status.message().find("rank 2 has no memory"), std::string::npos)
-        << status.message();
+    EXPECT_NE(status.message().find("rank 2 has no memory"), std::string::npos) << status.message();
   }
 }
 
@@ -326,9 +325,8 @@ TEST(LearnLinks, WhatIsForTheEngineIsKeptForIt) {
       }
     }
     std::sort(events.heard.begin(), events.heard.end());
-    EXPECT_EQ(events.heard,
-              (std::vector<std::string>{"0 5 two", "0 7 one from 0", "0 bye", "1 5 two",
-                                        "1 7 one from 1", "1 bye"}));
+    EXPECT_EQ(events.heard, (std::vector<std::string>{"0 5 two", "0 7 one from 0", "0 bye",
+                                                      "1 5 two", "1 7 one from 1", "1 bye"}));
   }
 }
 

@@ -352,9 +352,9 @@ TEST(Epochs, LeavingRightAfterTheLastCallHarmsNobody) {
   for (int round = 0; round < 4; ++round) {
     for (int calls : {2, 5, 7, 10, 12}) {
       std::vector<std::unique_ptr<Communicator>> communicators;
-      ASSERT_TRUE(CreateLoopbackCommunicators(3, round % 2 == 0, nullptr, CommOptions(),
-                                              &communicators)
-                      .ok());
+      ASSERT_TRUE(
+          CreateLoopbackCommunicators(3, round % 2 == 0, nullptr, CommOptions(), &communicators)
+              .ok());
       std::vector<std::shared_ptr<Engine>> engines;
       for (auto& each : communicators) engines.push_back(Engine::Create(std::move(each), Tuned()));
       LeaveRightAfter(std::move(engines), calls);
@@ -388,8 +388,7 @@ TEST(Epochs, LeavingRightAfterTheLastCallHarmsNobodyOverTcp) {
 TEST(Epochs, DifferentSettingsAreNamedAtOnce) {
   for (int which = 0; which < 5; ++which) {
     std::vector<std::unique_ptr<Communicator>> communicators;
-    ASSERT_TRUE(
-        CreateLoopbackCommunicators(2, true, nullptr, CommOptions(), &communicators).ok());
+    ASSERT_TRUE(CreateLoopbackCommunicators(2, true, nullptr, CommOptions(), &communicators).ok());
     EngineOptions options[2] = {Tuned(), Tuned()};
     const char* name = "";
     switch (which) {
