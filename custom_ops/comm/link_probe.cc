@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <sstream>
 #include <utility>
 
 #include "base/reduce.h"
@@ -46,14 +45,6 @@ class MemorySink : public Sink {
 };
 
 double SecondsSince(int64_t begin) { return static_cast<double>(NowNanos() - begin) * 1e-9; }
-
-std::string ToText(const LinkSample& s) {
-  std::ostringstream text;
-  text.precision(17);
-  text << s.rail << ' ' << s.from << ' ' << s.to << ' ' << s.cost.alpha << ' ' << s.cost.beta << ' '
-       << s.gamma << '\n';
-  return text.str();
-}
 
 class LinkProbe : public CommunicatorEvents {
  public:
@@ -341,7 +332,7 @@ Status LinkProbe::MeasureBetweenHosts() {
 
 Status LinkProbe::Agree(LinkModel* model) {
   std::string report;
-  for (const LinkSample& sample : samples_) report += ToText(sample);
+  for (const LinkSample& sample : samples_) report += Serialize(sample);
   if (rank_ == 0) {
     gathered_ += report;
     reported_[0] = true;
@@ -350,16 +341,7 @@ Status LinkProbe::Agree(LinkModel* model) {
     };
     DDL_RETURN_IF_ERROR(WaitUntil(all, -1));
     std::vector<LinkSample> samples;
-    std::istringstream text(gathered_);
-    const int rails = static_cast<int>(topology_.rails.size());
-    const int hosts = static_cast<int>(topology_.hosts.size());
-    for (LinkSample s;
-         text >> s.rail >> s.from >> s.to >> s.cost.alpha >> s.cost.beta >> s.gamma;) {
-      if (s.rail >= rails || s.from >= hosts || s.to >= hosts) {
-        return Internal("a rank reported a link that the job does not have");
-      }
-      samples.push_back(s);
-    }
+    DDL_RETURN_IF_ERROR(Parse(gathered_, topology_, &samples));
     *model = ModelOf(samples, topology_);
     for (int peer = 1; peer < size_; ++peer) {
       communicator_->SendControl(peer, ControlKind::kLinks, Serialize(*model));

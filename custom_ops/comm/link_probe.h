@@ -15,6 +15,7 @@
 #define TF_DDL_COMM_LINK_PROBE_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -37,6 +38,11 @@ struct LinkSample {
   LinkCost cost;
   double gamma = 0;  // of a rank; with rail -1
 };
+
+// For the wire: a line. Parse reads any number of them, and refuses malformed ones and links that
+// the topology does not have.
+std::string Serialize(const LinkSample& sample);
+Status Parse(const std::string& text, const Topology& topology, std::vector<LinkSample>* samples);
 
 // The model: medians by class, and the links that are slower than theirs by more than half.
 LinkModel ModelOf(const std::vector<LinkSample>& samples, const Topology& topology);

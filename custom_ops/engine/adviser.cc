@@ -145,7 +145,13 @@ int Adviser::VersionFor(const GroupState& state, const Setting& setting) {
 }
 
 void Adviser::Take(int rank, const Report& report) {
-  watch_.Add(book_->topology().HostOf()[rank], report.rails);
+  // Of one rank the times follow each other, of the ranks of a host they are the same time.
+  std::vector<RailUse>& uses = rail_uses_[rank];
+  uses.resize(std::max(uses.size(), report.rails.size()));
+  for (size_t rail = 0; rail < report.rails.size(); ++rail) {
+    uses[rail].bytes += report.rails[rail].bytes;
+    uses[rail].seconds += report.rails[rail].seconds;
+  }
   groups_[report.group].reports[report.epoch][rank] = report;
 }
 
@@ -168,6 +174,10 @@ void Adviser::BucketTook(int version, int64_t bytes, double seconds) {
 Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch) {
   GroupState& state = groups_[group];
   if (state.tuner == nullptr) MakeTuner(tensor_bytes, &state);
+  const std::vector<int> host_of = book_->topology().HostOf();
+  for (const auto& [rank, uses] : std::exchange(rail_uses_, {})) {
+    watch_.Add(host_of[rank], uses);
+  }
   if (watch_.Update()) {
     ++model_number_;
     predicted_.clear();

@@ -76,11 +76,31 @@ TEST(ModelOf, MediansByClassAndExceptions) {
   EXPECT_EQ(model.rails[0].alpha, 20e-6);
   EXPECT_EQ(model.rails[0].beta, 1e-9);
   EXPECT_EQ(model.rails[1].beta, 4e-9);
-  ASSERT_EQ(model.exceptions.size(), 2u);
+  ASSERT_EQ(model.exceptions.size(), 1u);
   EXPECT_EQ(model.Between(0, 1, 2).beta, 10e-9);
-  EXPECT_EQ(model.Between(0, 2, 1).beta, 0.5e-9);
+  EXPECT_EQ(model.Between(0, 2, 1).beta, 1e-9) << "a faster one is as usual";
   EXPECT_EQ(model.Between(0, 1, 0).beta, 1e-9) << "within half: no exception";
   EXPECT_TRUE(Validate(model, topology).ok());
+}
+
+TEST(LinkSample, ComesBackAsItWasOrIsRefused) {
+  const Topology topology = Hosts({2, 2}, 2);
+  std::vector<LinkSample> back;
+  ASSERT_TRUE(
+      Parse(Serialize(Between(1, 0, 1, 1.25e-6, 3.3e-10)) + Serialize(Within(1e-6, 0, 7e-11)),
+            topology, &back)
+          .ok());
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[0].cost.beta, 3.3e-10);
+  EXPECT_EQ(back[0].to, 1);
+  EXPECT_EQ(back[1].rail, -1);
+  EXPECT_EQ(back[1].gamma, 7e-11);
+  for (const char* text : {"x\n", "\n", "0 0 1 1e-6 1e-9\n", "2 0 1 1e-6 1e-9 0\n",
+                           "0 0 2 1e-6 1e-9 0\n", "0 1 1 1e-6 1e-9 0\n", "0 -1 1 1e-6 1e-9 0\n",
+                           "-2 0 1 1e-6 1e-9 0\n", "0 0 1 -1e-6 1e-9 0\n", "0 0 1 1e-6 0 0\n",
+                           "0 0 1 1e-6 nan 0\n", "0 0 1 1e-6 1e-9 0 5\n"}) {
+    EXPECT_EQ(Parse(text, topology, &back).code(), Code::kInternal) << text;
+  }
 }
 
 TEST(ModelOf, WhatWasNotMeasuredIsAsUsual) {

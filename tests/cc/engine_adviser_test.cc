@@ -196,6 +196,22 @@ TEST(Adviser, ASlowLinkIsToldAndPlannedAround) {
   }
 }
 
+// A rank reports for each of its groups; what it sent in one group's epoch and in another's it did
+// not send at the same time.
+TEST(Adviser, SeveralReportsOfARankAreNoFasterLink) {
+  Job job(Hosts({1, 1, 1}));
+  for (uint64_t epoch = 1; epoch < 8; ++epoch) {
+    for (int rank = 0; rank < 3; ++rank) {
+      const int reports = rank == 2 ? 1 : 3;
+      for (int i = 0; i < reports; ++i) {
+        job.Report(rank, epoch * 10 + i, 0.05, 0.1, {{1e7, 0.4}});
+      }
+    }
+    job.For(epoch);
+    EXPECT_EQ(job.SlowNews(), "") << epoch;
+  }
+}
+
 TEST(Adviser, WishesThatCannotBeFulfilled) {
   const Topology topology = Hosts({2, 2});
   std::vector<std::unique_ptr<Communicator>> communicators;
