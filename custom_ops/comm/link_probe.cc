@@ -25,7 +25,7 @@ const char* const kMeasure = "measure";
 // Questions and answers when time is over, and how long they may take.
 const char* const kAsk = "?";
 const char* const kAlive = "!";
-constexpr std::chrono::milliseconds kAnswerTime(500);
+constexpr std::chrono::milliseconds kAnswerTime(1000);
 constexpr uint64_t kProbeGroup = 0x50524F4245ull;  // no group's id: those are hashes
 
 class MemorySink : public Sink {
