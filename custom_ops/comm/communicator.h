@@ -1,8 +1,8 @@
 // A Communicator runs plans among the ranks of a job. Implementations are equals behind this
 // interface: host (processes, comm/host.h), loopback (threads, comm/loopback.h), NCCL later.
 //
-// Threading: one thread at a time calls it, the one that holds the engine's right to drive; but Wake
-// and LinksTo may be called by any thread, and Sleep while another thread drives.
+// Threading: one thread at a time calls it, the one that holds the engine's right to drive; but
+// Wake and LinksTo may be called by any thread, and Sleep while another thread drives.
 #ifndef TF_DDL_COMM_COMMUNICATOR_H_
 #define TF_DDL_COMM_COMMUNICATOR_H_
 
@@ -45,8 +45,8 @@ struct Collective {
 
 // How a communicator over pairs works.
 struct CommOptions {
-  int max_lanes = 4;         // under way at a time, per colour of a collective
-  bool narrow_all = false;   // 16-bit wire formats also where memory is shared (for tests)
+  int max_lanes = 4;          // under way at a time, per colour of a collective
+  bool narrow_all = false;    // 16-bit wire formats also where memory is shared (for tests)
   bool measure_links = true;  // else: the usual costs are assumed
   // What the user says of the topology: a grid, or all of it as text (plan/topology.h).
   std::string grid;

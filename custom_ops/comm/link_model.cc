@@ -1,5 +1,7 @@
 // From measurements to a model; pure functions.
 #include <algorithm>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "comm/link_probe.h"
@@ -27,6 +29,36 @@ LinkCost MedianCost(const std::vector<LinkCost>& costs) {
 }
 
 }  // namespace
+
+std::string Serialize(const LinkSample& s) {
+  std::ostringstream text;
+  text.precision(17);
+  text << s.rail << ' ' << s.from << ' ' << s.to << ' ' << s.cost.alpha << ' ' << s.cost.beta << ' '
+       << s.gamma << '\n';
+  return text.str();
+}
+
+Status Parse(const std::string& text, const Topology& topology, std::vector<LinkSample>* samples) {
+  const int rails = static_cast<int>(topology.rails.size());
+  const int hosts = static_cast<int>(topology.hosts.size());
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream in(line);
+    LinkSample s;
+    std::string rest;
+    const bool whole =
+        static_cast<bool>(in >> s.rail >> s.from >> s.to >> s.cost.alpha >> s.cost.beta >> s.gamma);
+    const bool within = s.rail == -1 && s.from == -1 && s.to == -1;
+    const bool between = s.rail >= 0 && s.rail < rails && s.from >= 0 && s.from < hosts &&
+                         s.to >= 0 && s.to < hosts && s.from != s.to && s.cost.beta > 0;
+    if (!whole || in >> rest || !(within || between) || s.cost.alpha < 0 || s.cost.beta < 0 ||
+        s.gamma < 0) {
+      return Internal("a rank reported a link that makes no sense: \"" + line + "\"");
+    }
+    samples->push_back(s);
+  }
+  return OkStatus();
+}
 
 LinkModel ModelOf(const std::vector<LinkSample>& samples, const Topology& topology) {
   LinkModel model = UsualLinks(static_cast<int>(topology.rails.size()));

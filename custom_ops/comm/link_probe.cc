@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <sstream>
 #include <utility>
 
 #include "base/reduce.h"
@@ -23,6 +22,10 @@ constexpr double kAgree = 0.7;          // by this factor at least both ends mus
 constexpr size_t kMostRepeats = 3;
 constexpr int64_t kSpinNanos = 50 * 1000;
 const char* const kMeasure = "measure";
+// Questions and answers when time is over, and how long they may take.
+const char* const kAsk = "?";
+const char* const kAlive = "!";
+constexpr std::chrono::milliseconds kAnswerTime(1000);
 constexpr uint64_t kProbeGroup = 0x50524F4245ull;  // no group's id: those are hashes
 
 class MemorySink : public Sink {
@@ -43,14 +46,6 @@ class MemorySink : public Sink {
 
 double SecondsSince(int64_t begin) { return static_cast<double>(NowNanos() - begin) * 1e-9; }
 
-std::string ToText(const LinkSample& s) {
-  std::ostringstream text;
-  text.precision(17);
-  text << s.rail << ' ' << s.from << ' ' << s.to << ' ' << s.cost.alpha << ' ' << s.cost.beta << ' '
-       << s.gamma << '\n';
-  return text.str();
-}
-
 class LinkProbe : public CommunicatorEvents {
  public:
   LinkProbe(PairCommunicator* communicator, Deadline deadline)
@@ -63,6 +58,7 @@ class LinkProbe : public CommunicatorEvents {
         received_(size_, 0),
         gone_(size_, false),
         reported_(size_, false),
+        alive_(size_, false),
         large_(kLastBulk, 1),
         landing_(kLastBulk, 2) {
     communicator_->set_events(this);
@@ -79,6 +75,10 @@ class LinkProbe : public CommunicatorEvents {
   void OnControl(int peer, ControlKind kind, std::string payload) override {
     if (kind != ControlKind::kLinks) {
       communicator_->Hold(peer, kind, std::move(payload));  // the engine's
+    } else if (payload == kAsk) {
+      communicator_->SendControl(peer, kind, kAlive);
+    } else if (payload == kAlive) {
+      alive_[peer] = true;
     } else if (rank_ == 0) {
       reported_[peer] = true;
       gathered_ += payload;
@@ -98,7 +98,13 @@ class LinkProbe : public CommunicatorEvents {
  private:
   // Until `peer` (-1: everybody) has done its part.
   Status WaitUntil(const std::function<bool()>& done, int peer);
+  // Whether a wait for `peer` (-1: everybody) is one for `other`.
+  bool Awaits(int peer, int other) const {
+    return other != rank_ && (peer >= 0 ? other == peer : !reported_[other]);
+  }
   Status CheckGone(int peer) const;
+  // When time is over: asks those waited for whether they are there, and blames those that are not.
+  Status CheckTime(int peer);
   // One message each; the n-th one sent to a peer is the n-th one that it receives.
   void Send(int peer, int rail, const void* data, size_t bytes);
   Status Receive(int peer, void* to, size_t bytes);
@@ -124,6 +130,8 @@ class LinkProbe : public CommunicatorEvents {
   const Deadline deadline_;
   std::vector<uint64_t> sent_, received_;  // messages by peer
   std::vector<bool> gone_, reported_;      // by rank: said goodbye; rank 0: has its measurements
+  std::vector<bool> alive_;                // by rank: answered when asked
+  bool asked_ = false;
   std::vector<uint8_t> large_, landing_;
   int unsent_ = 0;
   std::vector<LinkSample> samples_;
@@ -134,10 +142,33 @@ class LinkProbe : public CommunicatorEvents {
 
 Status LinkProbe::CheckGone(int peer) const {
   for (int other = 0; other < size_; ++other) {
-    if (!gone_[other] || (peer >= 0 ? other != peer : reported_[other])) continue;
+    if (!gone_[other] || !Awaits(peer, other)) continue;
     return Unavailable(Name(other) + " left the job while links were measured");
   }
   return OkStatus();
+}
+
+Status LinkProbe::CheckTime(int peer) {
+  if (Clock::now() < deadline_) return OkStatus();
+  if (!asked_) {
+    asked_ = true;
+    for (int other = 0; other < size_; ++other) {
+      if (Awaits(peer, other)) communicator_->SendControl(other, ControlKind::kLinks, kAsk);
+    }
+  }
+  if (Clock::now() < deadline_ + kAnswerTime) return OkStatus();
+  std::string silent, all;
+  for (int other = 0; other < size_; ++other) {
+    if (!Awaits(peer, other)) continue;
+    all += (all.empty() ? "" : ", ") + Name(other);
+    if (!alive_[other]) silent += (silent.empty() ? "" : ", ") + Name(other);
+  }
+  // Those that are there wait themselves, and say soon for whom.
+  if (silent.empty() && Clock::now() < deadline_ + 3 * kAnswerTime) return OkStatus();
+  return DeadlineExceeded("rank " + std::to_string(rank_) + " waited in vain for " +
+                          (silent.empty() ? all : silent) +
+                          " while links were measured: did it fail, or does it run another "
+                          "version? DDL_MEASURE_LINKS=0 goes without measuring");
 }
 
 Status LinkProbe::WaitUntil(const std::function<bool()>& done, int peer) {
@@ -149,18 +180,9 @@ Status LinkProbe::WaitUntil(const std::function<bool()>& done, int peer) {
     }
     if (!failure_.ok()) return failure_;
     DDL_RETURN_IF_ERROR(CheckGone(peer));
-    if (Clock::now() >= deadline_) {
-      std::string whom;
-      for (int other = 0; other < size_; ++other) {
-        if (other == rank_ || (peer >= 0 ? other != peer : reported_[other])) continue;
-        whom += (whom.empty() ? "" : ", ") + Name(other);
-      }
-      return DeadlineExceeded("rank " + std::to_string(rank_) + " waited in vain for " + whom +
-                              " while links were measured: did it fail, or does it run "
-                              "another version? DDL_MEASURE_LINKS=0 goes without measuring");
-    }
+    DDL_RETURN_IF_ERROR(CheckTime(peer));
     if (NowNanos() - last_moved > kSpinNanos && communicator_->PrepareSleep()) {
-      communicator_->Sleep(std::min(deadline_, DeadlineIn(1.0)));
+      communicator_->Sleep(std::min(std::max(deadline_, DeadlineIn(0.1)), DeadlineIn(1.0)));
       communicator_->AfterSleep();
     }
   }
@@ -310,7 +332,7 @@ Status LinkProbe::MeasureBetweenHosts() {
 
 Status LinkProbe::Agree(LinkModel* model) {
   std::string report;
-  for (const LinkSample& sample : samples_) report += ToText(sample);
+  for (const LinkSample& sample : samples_) report += Serialize(sample);
   if (rank_ == 0) {
     gathered_ += report;
     reported_[0] = true;
@@ -319,16 +341,7 @@ Status LinkProbe::Agree(LinkModel* model) {
     };
     DDL_RETURN_IF_ERROR(WaitUntil(all, -1));
     std::vector<LinkSample> samples;
-    std::istringstream text(gathered_);
-    const int rails = static_cast<int>(topology_.rails.size());
-    const int hosts = static_cast<int>(topology_.hosts.size());
-    for (LinkSample s;
-         text >> s.rail >> s.from >> s.to >> s.cost.alpha >> s.cost.beta >> s.gamma;) {
-      if (s.rail >= rails || s.from >= hosts || s.to >= hosts) {
-        return Internal("a rank reported a link that the job does not have");
-      }
-      samples.push_back(s);
-    }
+    DDL_RETURN_IF_ERROR(Parse(gathered_, topology_, &samples));
     *model = ModelOf(samples, topology_);
     for (int peer = 1; peer < size_; ++peer) {
       communicator_->SendControl(peer, ControlKind::kLinks, Serialize(*model));

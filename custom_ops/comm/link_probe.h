@@ -15,6 +15,7 @@
 #define TF_DDL_COMM_LINK_PROBE_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -24,9 +25,9 @@
 
 namespace tf_ddl {
 
-// Sets the communicator's links: as rank 0's `options` say, given, measured or the usual ones. Every
-// rank calls it at the same time, before any collective. kInvalidArgument if the given links do not fit
-// the topology; kDeadlineExceeded names the rank that did not answer.
+// Sets the communicator's links: as rank 0's `options` say, given, measured or the usual ones.
+// Every rank calls it at the same time, before any collective. kInvalidArgument if the given links
+// do not fit the topology; kDeadlineExceeded names the rank that did not answer.
 Status LearnLinks(PairCommunicator* communicator, const CommOptions& options, Deadline deadline);
 
 // One measured link. Hosts and rail are -1 for what was measured within a host.
@@ -37,6 +38,11 @@ struct LinkSample {
   LinkCost cost;
   double gamma = 0;  // of a rank; with rail -1
 };
+
+// For the wire: a line. Parse reads any number of them, and refuses malformed ones and links that
+// the topology does not have.
+std::string Serialize(const LinkSample& sample);
+Status Parse(const std::string& text, const Topology& topology, std::vector<LinkSample>* samples);
 
 // The model: medians by class, and the links that are slower than theirs by more than half.
 LinkModel ModelOf(const std::vector<LinkSample>& samples, const Topology& topology);

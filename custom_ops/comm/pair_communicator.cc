@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <utility>
 
-
 namespace tf_ddl {
 namespace {
 
@@ -135,6 +134,8 @@ void PairCommunicator::UseSockets(int n) {
 
 void PairCommunicator::Start(std::unique_ptr<Collective> collective) {
   if (failed_ || closed_) return;  // its caller has been told through OnFailure
+  // The same on all ranks; sums are rounded only where that saves something.
+  if (topology_.OnOneHost() && !options_.narrow_all) collective->wire = WireFormat::kAsIs;
   auto run = std::make_unique<PlanRun>(std::move(collective), options_.max_lanes, &wires_);
   PlanRun* started = run.get();
   runs_.push_back(std::move(run));
@@ -251,8 +252,8 @@ bool PairCommunicator::PrepareSleep() {
 }
 
 void PairCommunicator::Sleep(Deadline deadline) {
-  num_slept_ = epoll_wait(epoll_fd_, slept_.data(), static_cast<int>(slept_.size()),
-                          MillisLeft(deadline));
+  num_slept_ =
+      epoll_wait(epoll_fd_, slept_.data(), static_cast<int>(slept_.size()), MillisLeft(deadline));
 }
 
 void PairCommunicator::AfterSleep() {

@@ -84,7 +84,7 @@ class PairCommunicator : public Communicator, public PairEvents {
     std::string payload;
   };
   std::vector<Held> held_;
-  std::vector<bool> gone_;                     // by rank: said goodbye
+  std::vector<bool> gone_;  // by rank: said goodbye
   int polls_since_check_ = 0;
   bool all_pull_ = true;    // every peer's memory can be read in place
   bool all_memory_ = true;  // no data travels by socket

@@ -21,8 +21,7 @@ struct PlanRun::LaneState {
 PlanRun::PlanRun(std::unique_ptr<Collective> collective, int max_lanes, Wires* wires)
     : collective_(std::move(collective)),
       plan_(*collective_->plan),
-      elements_(collective_->dtype, collective_->segments,
-                plan_.needs_scratch ? plan_.size : 0),
+      elements_(collective_->dtype, collective_->segments, plan_.needs_scratch ? plan_.size : 0),
       max_lanes_(max_lanes),
       wires_(wires),
       sequence_(wires->started++) {
@@ -181,7 +180,7 @@ void PlanRun::RunLocalStep(const Step& step) {
       std::vector<const void*> slots;
       for (int rank = 0; rank < plan_.size; ++rank) {
         slots.push_back(rank == plan_.rank ? static_cast<const void*>(s.in)
-                                                       : elements_.slot(rank) + at * size);
+                                           : elements_.slot(rank) + at * size);
       }
       SumSlots(dtype, s.out, slots.data(), static_cast<int>(slots.size()), s.count);
     }

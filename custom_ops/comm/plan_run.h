@@ -1,8 +1,8 @@
 // One collective being run: walks through the lanes and rounds of its plan over the pairs.
 //
-// Up to `max_lanes` lanes of each colour are under way at a time. A lane's round is over when all its sends and
-// receives are; finishing is only noted here (`ready`), and the communicator calls Advance from its
-// own loop, so that callbacks never nest.
+// Up to `max_lanes` lanes of each colour are under way at a time. A lane's round is over when all
+// its sends and receives are; finishing is only noted here (`ready`), and the communicator calls
+// Advance from its own loop, so that callbacks never nest.
 #ifndef TF_DDL_COMM_PLAN_RUN_H_
 #define TF_DDL_COMM_PLAN_RUN_H_
 
@@ -25,7 +25,7 @@ class PlanRun {
   struct Wires {
     std::vector<Pair*> pairs;  // by rank; null for this rank
     std::vector<int64_t> waiting;
-    std::vector<bool> by_rail;    // by rank: messages travel over a rail
+    std::vector<bool> by_rail;  // by rank: messages travel over a rail
     std::vector<RailMeter> rails;
     std::vector<bool> narrow;    // by rank: float32 may travel there in a 16-bit form
     std::deque<PlanRun*> ready;  // runs with a finished round, to be advanced
@@ -51,9 +51,7 @@ class PlanRun {
     int active = 0;
   };
 
-  WireFormat FormatTo(int peer) const {
-    return wires_->narrow[peer] ? format_ : WireFormat::kAsIs;
-  }
+  WireFormat FormatTo(int peer) const { return wires_->narrow[peer] ? format_ : WireFormat::kAsIs; }
   void StartRound(LaneState* state);
   void RunLocalStep(const Step& step);
   void PostSend(LaneState* state, const Step& step);
@@ -67,7 +65,7 @@ class PlanRun {
   const int max_lanes_;
   Wires* const wires_;
   const uint64_t sequence_;  // the how-many'th run this is
-  bool queued_ = false;  // already in wires_->ready
+  bool queued_ = false;      // already in wires_->ready
   WireFormat format_ = WireFormat::kAsIs;
   std::vector<ColourQueue> colours_;
   std::vector<std::unique_ptr<LaneState>> active_;

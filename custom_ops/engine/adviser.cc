@@ -81,15 +81,13 @@ std::vector<Candidate> Adviser::Ranked(int64_t bytes, int64_t chunk_bytes) const
     const auto found = corrections_.find(Kind(candidate.spec));
     candidate.seconds *= found == corrections_.end() ? usual : found->second;
   }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const Candidate& a, const Candidate& b) {
-    return a.seconds < b.seconds;
-  });
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.seconds < b.seconds; });
   return ranked;
 }
 
 void Adviser::MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* state) const {
-  const int64_t group_bytes =
-      std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), int64_t{0});
+  const int64_t group_bytes = std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), int64_t{0});
   // Tensors are not cut, so bucket sizes matter only where several fit into one.
   const bool one_by_one = *std::min_element(tensor_bytes.begin(), tensor_bytes.end()) >=
                           options_.bucket_bytes * kMostTimes;
@@ -128,11 +126,10 @@ int Adviser::VersionFor(const GroupState& state, const Setting& setting) {
   const auto ranked = Ranked(setting.bucket_bytes, setting.chunk_bytes);
   if (!plan.empty() && !ranked.empty()) {
     // The plan that was tried, unless links have changed so much that it is out of the question.
-    const auto tried =
-        std::find_if(ranked.begin(), ranked.end(),
-                     [&](const Candidate& candidate) { return NameOf(candidate.spec) == plan; });
-    const bool keep =
-        tried != ranked.end() && tried->seconds <= ranked[0].seconds * kWorthTrying;
+    const auto tried = std::find_if(ranked.begin(), ranked.end(), [&](const Candidate& candidate) {
+      return NameOf(candidate.spec) == plan;
+    });
+    const bool keep = tried != ranked.end() && tried->seconds <= ranked[0].seconds * kWorthTrying;
     for (PlanTable::Entry& entry : table.entries) {
       if (entry.up_to_bytes < setting.bucket_bytes) continue;
       entry.spec = keep ? tried->spec : ranked[0].spec;
@@ -148,7 +145,13 @@ int Adviser::VersionFor(const GroupState& state, const Setting& setting) {
 }
 
 void Adviser::Take(int rank, const Report& report) {
-  watch_.Add(book_->topology().HostOf()[rank], report.rails);
+  // Of one rank the times follow each other, of the ranks of a host they are the same time.
+  std::vector<RailUse>& uses = rail_uses_[rank];
+  uses.resize(std::max(uses.size(), report.rails.size()));
+  for (size_t rail = 0; rail < report.rails.size(); ++rail) {
+    uses[rail].bytes += report.rails[rail].bytes;
+    uses[rail].seconds += report.rails[rail].seconds;
+  }
   groups_[report.group].reports[report.epoch][rank] = report;
 }
 
@@ -171,6 +174,10 @@ void Adviser::BucketTook(int version, int64_t bytes, double seconds) {
 Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch) {
   GroupState& state = groups_[group];
   if (state.tuner == nullptr) MakeTuner(tensor_bytes, &state);
+  const std::vector<int> host_of = book_->topology().HostOf();
+  for (const auto& [rank, uses] : std::exchange(rail_uses_, {})) {
+    watch_.Add(host_of[rank], uses);
+  }
   if (watch_.Update()) {
     ++model_number_;
     predicted_.clear();
@@ -199,9 +206,9 @@ Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, ui
 
 // Whoever comes last finds the others ready: its own waiting is the shortest.
 void Adviser::LookForSlowRank(const std::map<int, Report>& by_rank, GroupState* state) {
-  const auto last = std::min_element(by_rank.begin(), by_rank.end(), [](const auto& a, const auto& b) {
-    return a.second.exposed < b.second.exposed;
-  });
+  const auto last = std::min_element(
+      by_rank.begin(), by_rank.end(),
+      [](const auto& a, const auto& b) { return a.second.exposed < b.second.exposed; });
   std::vector<double> others, wholes;
   for (const auto& [rank, report] : by_rank) {
     if (rank == last->first) continue;

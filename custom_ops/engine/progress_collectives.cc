@@ -118,7 +118,8 @@ void ProgressEngine::StartBucket(Group* group, Call* call, int bucket) {
 
 void ProgressEngine::StartCollective(Group* group, Call* call, int bucket,
                                      std::shared_ptr<const Plan> plan,
-                                     std::vector<TensorSegment> segments, std::function<void()> done) {
+                                     std::vector<TensorSegment> segments,
+                                     std::function<void()> done) {
   const int64_t now = NowNanos();
   const bool counts = bucket == kCountsBucket;
   auto collective = std::make_unique<Collective>();
@@ -170,9 +171,9 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
       segments.push_back({rank == rank_ ? arrival->in : nullptr, place, count});
       place += count * static_cast<int64_t>(SizeOf(group->spec().tensors[0].dtype));
     }
-    StartCollective(
-        group, call, 0, std::make_shared<const Plan>(AllGatherPlan(rank_, call->gathered_counts)),
-        std::move(segments), [this, group, number] { BucketDone(group, number, 0); });
+    StartCollective(group, call, 0,
+                    std::make_shared<const Plan>(AllGatherPlan(rank_, call->gathered_counts)),
+                    std::move(segments), [this, group, number] { BucketDone(group, number, 0); });
   };
   StartCollective(
       group, call, kCountsBucket,
@@ -210,6 +211,7 @@ void ProgressEngine::BucketDone(Group* group, uint64_t number, int bucket) {
 }
 
 void ProgressEngine::OnControl(int peer, ControlKind kind, std::string payload) {
+  if (kind == ControlKind::kLinks) return;  // of a rank that is late with measuring
   if (kind == ControlKind::kOrder) return OnOrder(payload);
   if (kind == ControlKind::kPlans) return OnPlans(payload);
   if (kind == ControlKind::kReport) return OnReport(peer, payload);

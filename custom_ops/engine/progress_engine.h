@@ -127,18 +127,18 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   std::map<uint64_t, std::unique_ptr<Group>> groups_;  // by id
   std::map<uint64_t, Group*> by_sequence_;
   PlanBook book_;
-  Adviser adviser_;  // used on rank 0
+  Adviser adviser_;                 // used on rank 0
   std::vector<RailUse> rail_uses_;  // as last reported
-  int published_ = -1;  // version of the table
-  struct EpochTimes {  // seconds, by call
+  int published_ = -1;              // version of the table
+  struct EpochTimes {               // seconds, by call
     uint64_t epoch = 0;
     std::vector<double> exposed;
     std::vector<double> whole;
   };
   std::map<uint64_t, EpochTimes> times_;  // by group
-  Agreement agreement_;     // used on rank 0
-  std::vector<bool> left_;  // by rank: said goodbye
-  int in_flight_ = 0;       // collectives
+  Agreement agreement_;                   // used on rank 0
+  std::vector<bool> left_;                // by rank: said goodbye
+  int in_flight_ = 0;                     // collectives
   Status failure_;
   bool goodbye_ = false;
   Deadline next_check_;  // when CheckDeadlines is due

@@ -33,8 +33,8 @@ std::string SharedSettings(const EngineOptions& options, const Topology& topolog
   out << "bucket_bytes=" << options.bucket_bytes
       << " first_bucket_bytes=" << options.first_bucket_bytes << " autotune=" << options.autotune
       << " deterministic=" << options.deterministic
-      << " compression=" << static_cast<int>(options.compression)
-      << " topology=#" << (digest[0] << 16 | digest[1] << 8 | digest[2]);
+      << " compression=" << static_cast<int>(options.compression) << " topology=#"
+      << (digest[0] << 16 | digest[1] << 8 | digest[2]);
   return out.str();
 }
 
@@ -101,8 +101,8 @@ std::vector<RailUse> ProgressEngine::TakeRailUses() {
   rail_uses_.resize(now.size());
   std::vector<RailUse> taken;
   for (size_t rail = 0; rail < now.size(); ++rail) {
-    taken.push_back({now[rail].bytes - rail_uses_[rail].bytes,
-                     now[rail].seconds - rail_uses_[rail].seconds});
+    taken.push_back(
+        {now[rail].bytes - rail_uses_[rail].bytes, now[rail].seconds - rail_uses_[rail].seconds});
   }
   rail_uses_ = now;
   return taken;
@@ -145,8 +145,7 @@ std::string ProgressEngine::PlansJson() const {
 
 void ProgressEngine::OnReport(int peer, const std::string& payload) {
   Report report;
-  const Status status =
-      Parse(payload, static_cast<int>(book_.topology().rails.size()), &report);
+  const Status status = Parse(payload, static_cast<int>(book_.topology().rails.size()), &report);
   if (rank_ != 0 || !status.ok()) return Fail(status.Prefixed(RankText(peer)));
   adviser_.Take(peer, report);
 }

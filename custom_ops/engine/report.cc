@@ -22,8 +22,8 @@ Status Parse(const std::string& text, int rails, Report* report) {
                good(out.exposed) && good(out.whole);
   for (int rail = 0; valid && rail < rails; ++rail) {
     RailUse use;
-    valid = static_cast<bool>(in >> use.bytes >> use.seconds) && good(use.bytes) &&
-            good(use.seconds);
+    valid =
+        static_cast<bool>(in >> use.bytes >> use.seconds) && good(use.bytes) && good(use.seconds);
     out.rails.push_back(use);
   }
   std::string rest;

@@ -79,12 +79,26 @@ std::vector<float> Telling(WireFormat format) {
   }
   std::mt19937 random(20180217);
   for (int i = 0; i < 200000; ++i) values.push_back(BitsToFloat(random()));
-  for (float special :
-       {0.0f, -0.0f, INFINITY, -INFINITY, std::numeric_limits<float>::quiet_NaN(),
-        BitsToFloat(0x7F800001u), BitsToFloat(0xFF800001u), BitsToFloat(0x7FFFFFFFu),
-        std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest(),
-        std::numeric_limits<float>::min(), std::numeric_limits<float>::denorm_min(), 65504.0f,
-        65519.996f, 65520.0f, -65520.0f, 6.1035156e-5f, 5.9604645e-8f, 2.9802322e-8f, 1e-40f}) {
+  for (float special : {0.0f,
+                        -0.0f,
+                        INFINITY,
+                        -INFINITY,
+                        std::numeric_limits<float>::quiet_NaN(),
+                        BitsToFloat(0x7F800001u),
+                        BitsToFloat(0xFF800001u),
+                        BitsToFloat(0x7FFFFFFFu),
+                        std::numeric_limits<float>::max(),
+                        std::numeric_limits<float>::lowest(),
+                        std::numeric_limits<float>::min(),
+                        std::numeric_limits<float>::denorm_min(),
+                        65504.0f,
+                        65519.996f,
+                        65520.0f,
+                        -65520.0f,
+                        6.1035156e-5f,
+                        5.9604645e-8f,
+                        2.9802322e-8f,
+                        1e-40f}) {
     values.push_back(special);
   }
   return values;

@@ -89,7 +89,8 @@ TEST(Adviser, NobodyIsNamedForLittle) {
   Job job(Hosts({4}));
   for (uint64_t epoch = 0; epoch < 10; ++epoch) {
     for (int rank = 0; rank < 4; ++rank) {
-      // A different one each time; or always the same, but only by 4 ms; or by a part that is small.
+      // A different one each time; or always the same, but only by 4 ms; or by a part that is
+      // small.
       job.Report(rank, epoch,
                  epoch < 4   ? (rank == static_cast<int>(epoch) ? 0.001 : 0.090)
                  : epoch < 7 ? (rank == 1 ? 0.001 : 0.005)
@@ -158,8 +159,9 @@ TEST(Adviser, ThePlanThatWasFastestStays) {
         if (epoch > 12) {  // plans have been tried; now buckets and chunks are, with the best one
           double best = 1;
           for (const auto& [each, seconds] : cost) best = std::min(best, seconds);
-          ASSERT_EQ(cost[name], best) << name << " in epoch " << epoch << " of a job of "
-                                      << sizes.size() << " hosts, " << cost.size() << " plans tried";
+          ASSERT_EQ(cost[name], best)
+              << name << " in epoch " << epoch << " of a job of " << sizes.size() << " hosts, "
+              << cost.size() << " plans tried";
         }
         job.adviser().BucketTook(last.plans, last.bucket_bytes, cost[name]);
       }
@@ -181,9 +183,7 @@ TEST(Adviser, ASlowLinkIsToldAndPlannedAround) {
       EXPECT_EQ(news, "");
       before = advice;
     } else if (epoch == 6) {
-      EXPECT_NE(news.find("the link of host host-a to rail 1 ("),
-                std::string::npos)
-          << news;
+      EXPECT_NE(news.find("the link of host host-a to rail 1 ("), std::string::npos) << news;
       EXPECT_NE(advice.plans, before.plans);
     }
     if (epoch >= 6) {
@@ -196,11 +196,26 @@ TEST(Adviser, ASlowLinkIsToldAndPlannedAround) {
   }
 }
 
+// A rank reports for each of its groups; what it sent in one group's epoch and in another's it did
+// not send at the same time.
+TEST(Adviser, SeveralReportsOfARankAreNoFasterLink) {
+  Job job(Hosts({1, 1, 1}));
+  for (uint64_t epoch = 1; epoch < 8; ++epoch) {
+    for (int rank = 0; rank < 3; ++rank) {
+      const int reports = rank == 2 ? 1 : 3;
+      for (int i = 0; i < reports; ++i) {
+        job.Report(rank, epoch * 10 + i, 0.05, 0.1, {{1e7, 0.4}});
+      }
+    }
+    job.For(epoch);
+    EXPECT_EQ(job.SlowNews(), "") << epoch;
+  }
+}
+
 TEST(Adviser, WishesThatCannotBeFulfilled) {
   const Topology topology = Hosts({2, 2});
   std::vector<std::unique_ptr<Communicator>> communicators;
-  ASSERT_TRUE(
-      CreateLoopbackCommunicators(4, true, &topology, CommOptions(), &communicators).ok());
+  ASSERT_TRUE(CreateLoopbackCommunicators(4, true, &topology, CommOptions(), &communicators).ok());
   EngineOptions options;
   options.plan = "grid:3x2";
   PlanBook book(0, topology);

@@ -1,5 +1,5 @@
 // 16-bit wire formats: results are the same on all ranks to the bit and their error is within the
-// bound that docs/compression.md states; what does not travel as float32 is untouched.
+// bound that docs/plans.md states; what does not travel as float32 is untouched.
 //
 // The bound. Each rank's addend x_r is added to others' and rounded whenever a partial sum travels
 // in the 16-bit form, and once more at the end, where the owner of a sum rounds it (so that what
@@ -17,9 +17,9 @@
 //                       16 bits to each other), n-1 where they are rings
 //   grid by host        1 + 1 (likewise) + H-1 for H hosts
 //
-// To this comes what float32's own additions are off by, (p-1) * 2^-24 * sum |x_r|, and for float16,
-// whose smallest numbers are 2^-24 apart, p * 2^-25 for as many roundings. A mean's error is that
-// of the sum, divided by p; its division is rounded in float32 once more.
+// To this comes what float32's own additions are off by, (p-1) * 2^-24 * sum |x_r|, and for
+// float16, whose smallest numbers are 2^-24 apart, p * 2^-25 for as many roundings. A mean's error
+// is that of the sum, divided by p; its division is rounded in float32 once more.
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -56,13 +56,14 @@ int MostRoundings(const std::string& plan, const Topology& topology) {
     Colour colour;
     colour.algorithm = "grid";
     EXPECT_TRUE(ParseGrid(plan.substr(5), size, &colour.grid).ok());
-    const auto within = DimensionsWithinHosts(colour.grid, Positions(colour, topology),
-                                              topology.HostOf());
+    const auto within =
+        DimensionsWithinHosts(colour.grid, Positions(colour, topology), topology.HostOf());
     int most = 1;
     for (size_t d = 0; d < colour.grid.size(); ++d) most += within[d] ? 1 : colour.grid[d] - 1;
     return most;
   }
-  if (plan == "grid" && (hosts == 1 || !topology.uniform())) return 1 + (several ? 1 : 0) + hosts - 1;
+  if (plan == "grid" && (hosts == 1 || !topology.uniform()))
+    return 1 + (several ? 1 : 0) + hosts - 1;
   return size;  // rings; and no grid rounds more often than a ring of all
 }
 
@@ -170,10 +171,10 @@ TEST_P(Compression, SpecialValues) {
   struct Special {
     float first, last, others;
   };
-  const std::vector<Special> specials = {
-      {nan, 1, 1},     {1, nan, 1},      {inf, 1, 1},        {1, -inf, 1},     {inf, -inf, 1},
-      {inf, inf, inf}, {-0.f, -0.f, -0.f}, {1e-45f, 1e-45f, 0}, {60000, 60000, 0}, {1e30f, 1, 1},
-      {3e38f, 3e38f, 0}, {0, 0, 0}};
+  const std::vector<Special> specials = {{nan, 1, 1},        {1, nan, 1},         {inf, 1, 1},
+                                         {1, -inf, 1},       {inf, -inf, 1},      {inf, inf, inf},
+                                         {-0.f, -0.f, -0.f}, {1e-45f, 1e-45f, 0}, {60000, 60000, 0},
+                                         {1e30f, 1, 1},      {3e38f, 3e38f, 0},   {0, 0, 0}};
   std::vector<std::vector<float>> inputs(size);
   const int kRepeat = 50;
   for (int rank = 0; rank < size; ++rank) {
@@ -187,8 +188,7 @@ TEST_P(Compression, SpecialValues) {
     for (WireFormat format : {WireFormat::kBFloat16, WireFormat::kFloat16}) {
       SCOPED_TRACE(plan + " on " + GetParam().name + " in format " +
                    std::to_string(static_cast<int>(format)));
-      const auto results =
-          AllReduce(topology, plan, format, ReduceOp::kSum, true, inputs).results;
+      const auto results = AllReduce(topology, plan, format, ReduceOp::kSum, true, inputs).results;
       ExpectEqualBits(results);
       const bool small = format == WireFormat::kFloat16 && plan != "direct";
       for (size_t i = 0; i < inputs[0].size(); ++i) {
@@ -295,6 +295,22 @@ TEST(Uncompressed, TheDirectPlan) {
   const auto compressed =
       AllReduce(topology, "direct", WireFormat::kBFloat16, ReduceOp::kSum, true, inputs).results;
   EXPECT_EQ(plain, compressed);
+}
+
+// Within one host nothing is saved by 16 bits, so nothing is rounded.
+TEST(Uncompressed, OnOneHost) {
+  std::vector<std::vector<float>> inputs(3);
+  for (int rank = 0; rank < 3; ++rank) {
+    for (int i = 0; i < 1000; ++i) inputs[rank].push_back(1.0f / static_cast<float>(3 + i + rank));
+  }
+  for (const auto& sizes : {std::vector<int>{3}, std::vector<int>{2, 1}}) {
+    const Topology topology = Hosts(sizes);
+    const auto plain =
+        AllReduce(topology, "ring", WireFormat::kAsIs, ReduceOp::kSum, false, inputs).results;
+    const auto compressed =
+        AllReduce(topology, "ring", WireFormat::kBFloat16, ReduceOp::kSum, false, inputs).results;
+    EXPECT_EQ(plain == compressed, sizes.size() == 1);
+  }
 }
 
 }  // namespace

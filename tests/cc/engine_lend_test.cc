@@ -52,8 +52,8 @@ Status Use(Engine* engine, int user, int calls) {
     const int64_t count = CountOf(user, call);
     uint64_t group = 0;
     // Registered by Register before, in an order that is the same on all ranks.
-    const Status found = engine->RegisterGroup(
-        OneTensor(KeyOf(user, count), DType::kFloat32, {count}), &group);
+    const Status found =
+        engine->RegisterGroup(OneTensor(KeyOf(user, count), DType::kFloat32, {count}), &group);
     if (!found.ok()) return found;
     std::vector<float> data(count, static_cast<float>(engine->rank() + call));
     const bool lend = (user % 2 == 0) != (call % 3 == 2);
@@ -77,10 +77,9 @@ void Register(Engine* engine, int users) {
     for (int call = 0; call < 8; ++call) {
       const int64_t count = CountOf(user, call);
       uint64_t group;
-      ASSERT_TRUE(engine
-                      ->RegisterGroup(OneTensor(KeyOf(user, count), DType::kFloat32, {count}),
-                                      &group)
-                      .ok());
+      ASSERT_TRUE(
+          engine->RegisterGroup(OneTensor(KeyOf(user, count), DType::kFloat32, {count}), &group)
+              .ok());
     }
   }
 }
@@ -93,9 +92,8 @@ std::vector<Status> RunUsers(World* world, int users, int calls,
   std::vector<std::thread> threads;
   for (int rank = 0; rank < world->size(); ++rank) {
     for (int user = 0; user < users; ++user) {
-      threads.emplace_back([=, &ends] {
-        ends[rank * users + user] = Use(&(*world)[rank], user, calls);
-      });
+      threads.emplace_back(
+          [=, &ends] { ends[rank * users + user] = Use(&(*world)[rank], user, calls); });
     }
   }
   meanwhile();
@@ -167,10 +165,10 @@ TEST_P(Lend, OthersCallsAreCarriedOutWhileAThreadIsLent) {
   world.Run([&](int rank, Engine& engine) {
     uint64_t groups[2];
     for (int i = 0; i < 2; ++i) {
-      ASSERT_TRUE(engine
-                      .RegisterGroup(OneTensor("g" + std::to_string(i), DType::kFloat32, {100}),
-                                     &groups[i])
-                      .ok());
+      ASSERT_TRUE(
+          engine
+              .RegisterGroup(OneTensor("g" + std::to_string(i), DType::kFloat32, {100}), &groups[i])
+              .ok());
     }
     for (int call = 0; call < 200; ++call) {
       std::vector<float> lent(100, 1), other(100, 2);
@@ -201,8 +199,7 @@ TEST_P(Lend, OthersCallsAreCarriedOutWhileAThreadIsLent) {
 TEST(LendAndEnd, AfterShutdownTheCallEndsAtOnce) {
   World world(2);
   uint64_t group;
-  ASSERT_TRUE(
-      world[0].RegisterGroup(OneTensor("late", DType::kFloat32, {4}), &group).ok());
+  ASSERT_TRUE(world[0].RegisterGroup(OneTensor("late", DType::kFloat32, {4}), &group).ok());
   world[0].Shutdown();
   float data[4] = {};
   const Status status = LendFor(&world[0], group, data, 4);
@@ -216,8 +213,7 @@ TEST(LendAndEnd, DeadlinesHold) {
   World world(2, options);
   uint64_t group;
   for (int rank = 0; rank < 2; ++rank) {
-    ASSERT_TRUE(
-        world[rank].RegisterGroup(OneTensor("alone", DType::kFloat32, {4}), &group).ok());
+    ASSERT_TRUE(world[rank].RegisterGroup(OneTensor("alone", DType::kFloat32, {4}), &group).ok());
   }
   float data[4] = {};
   const auto begin = Clock::now();

@@ -170,10 +170,10 @@ TEST(Report, ComesBackAsItWas) {
 }
 
 TEST(Report, WhatMakesNoSenseIsRefused) {
-  for (const char* text :
-       {"", "x", "1", "1 2", "1 2 0.5", "1 2 0.5 x", "1 2 0.5 1", "1 2 -0.5 1 5 5", "1 2 0.5 -1 5 5",
-        "1 2 nan 1 5 5", "1 2 inf 1 5 5", "1 2 1e999 1 5 5", "1 2 0.5 1 5", "1 2 0.5 1 -5 5",
-        "1 2 0.5 1 5 -5", "1 2 0.5 1 5 5 y", "1 2 0.5 1 5 5 0", "1 2 0.5 1 5 5 5 5"}) {
+  for (const char* text : {"", "x", "1", "1 2", "1 2 0.5", "1 2 0.5 x", "1 2 0.5 1",
+                           "1 2 -0.5 1 5 5", "1 2 0.5 -1 5 5", "1 2 nan 1 5 5", "1 2 inf 1 5 5",
+                           "1 2 1e999 1 5 5", "1 2 0.5 1 5", "1 2 0.5 1 -5 5", "1 2 0.5 1 5 -5",
+                           "1 2 0.5 1 5 5 y", "1 2 0.5 1 5 5 0", "1 2 0.5 1 5 5 5 5"}) {
     Report report;
     report.epoch = 99;
     EXPECT_EQ(Parse(text, 1, &report).code(), Code::kInternal) << "\"" << text << "\"";

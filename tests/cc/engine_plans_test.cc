@@ -127,8 +127,7 @@ void CheckExact(World* world) {
       for (size_t t = 0; t < cases[i].counts.size(); ++t) {
         uint8_t* in = memory[i]->in[t].data();
         uint8_t* out = cases[i].in_place ? in : memory[i]->out[t].data();
-        engine.AllReduce(group, static_cast<int>(t), in, out, cases[i].counts[t],
-                         latch.Callback());
+        engine.AllReduce(group, static_cast<int>(t), in, out, cases[i].counts[t], latch.Callback());
       }
     }
     const Status status = latch.Wait();

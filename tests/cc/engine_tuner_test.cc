@@ -120,9 +120,8 @@ TEST(Tuner, NoiseDoesNotHideWhatIsMuchBetter) {
   for (int round = 0; round < 100; ++round) {
     Tuner tuner(First(), Everything());
     std::uniform_real_distribution<double> noise(0.98, 1.02);
-    Train(&tuner, 80, [&](const Setting& s) {
-      return (s.plan == 1 ? 0.008 : 0.010) * noise(random);
-    });
+    Train(&tuner, 80,
+          [&](const Setting& s) { return (s.plan == 1 ? 0.008 : 0.010) * noise(random); });
     EXPECT_EQ(tuner.best().plan, 1);
   }
 }
