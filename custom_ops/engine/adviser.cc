@@ -14,7 +14,7 @@ namespace {
 constexpr double kWorthTrying = 1.5;
 constexpr size_t kPlansTried = 2;
 constexpr int64_t kMostTimes = 4;  // the largest bucket tried, in units of the first
-constexpr double kFollow = 0.3;  // how fast corrections follow what is measured
+constexpr double kFollow = 0.3;    // how fast corrections follow what is measured
 // Reports that have not come after so many epochs do not come any more.
 constexpr uint64_t kPatience = 4;
 // A rank is slow if the others wait for it this long in a call, and this part of it.

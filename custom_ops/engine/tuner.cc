@@ -90,8 +90,7 @@ void Tuner::EndStage(uint64_t epoch) {
   for (const Trial& trial : trials_) {
     if (trial.seconds >= 0 && best->seconds >= 0 && trial.seconds < best->seconds) best = &trial;
   }
-  const bool better =
-      best != &trials_[0] && best->seconds < trials_[0].seconds * (1 - kBetter);
+  const bool better = best != &trials_[0] && best->seconds < trials_[0].seconds * (1 - kBetter);
   if (better && !again_) {
     again_ = true;
     trials_ = {{trials_[0].setting, 0, -1}, {best->setting, 0, -1}};
@@ -105,9 +104,8 @@ void Tuner::EndStage(uint64_t epoch) {
 
 void Tuner::Adopt(const Trial& before, const Trial& better) {
   char text[160];
-  std::snprintf(text, sizeof text, "%s%s %lld -> %lld (%.3f -> %.3f ms)",
-                news_.empty() ? "" : ", ", kNames[stage_],
-                static_cast<long long>(Value(before.setting, stage_)),
+  std::snprintf(text, sizeof text, "%s%s %lld -> %lld (%.3f -> %.3f ms)", news_.empty() ? "" : ", ",
+                kNames[stage_], static_cast<long long>(Value(before.setting, stage_)),
                 static_cast<long long>(Value(better.setting, stage_)), before.seconds * 1e3,
                 better.seconds * 1e3);
   news_ += text;

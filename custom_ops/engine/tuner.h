@@ -2,9 +2,9 @@
 //
 // Training is divided into epochs of a few calls, and each epoch runs with one setting. Stage by
 // stage (plan, bucket size, chunk size, sockets) the alternatives get an epoch each; results come
-// back one or two epochs later. When all results of a stage are there, the best alternative, if it was
-// better than the setting so far by more than noise, meets that setting once more; it is adopted if
-// it wins again.
+// back one or two epochs later. When all results of a stage are there, the best alternative, if it
+// was better than the setting so far by more than noise, meets that setting once more; it is
+// adopted if it wins again.
 #ifndef TF_DDL_ENGINE_TUNER_H_
 #define TF_DDL_ENGINE_TUNER_H_
 

@@ -71,7 +71,7 @@ TEST(Epochs, SumsAreExactWhileBucketsChangeAndAllRanksDoTheSame) {
     World world(topology.size(), Tuned(), true, &topology);
     // Fewer under a sanitizer, in which time goes further.
 #ifdef TF_DDL_SANITIZED
-    const auto trainings = Train(&world, 80);
+    const auto trainings = Train(&world, 110);
 #else
     const auto trainings = Train(&world, 150);
 #endif
