@@ -75,6 +75,8 @@ class Communicator {
   virtual std::string TransportTo(int rank) const = 0;
   // The sockets that carry data to `rank`, with no more than bytes_written filled in. Any thread.
   virtual std::vector<LinkStats> LinksTo(int rank) const = 0;
+  // The same as the kernel sees them now.
+  virtual std::vector<LinkStats> ReadLinksTo(int rank) const = 0;
   // What this rank has sent to other hosts, by rail.
   virtual std::vector<RailUse> RailUses() const = 0;
   // Where the ranks are, and what was measured of the links between them. Constant.

@@ -112,6 +112,10 @@ std::string PairCommunicator::TransportTo(int rank) const {
   return rank == rank_ ? "self" : mesh_.pairs[rank]->transport();
 }
 
+std::vector<LinkStats> PairCommunicator::ReadLinksTo(int rank) const {
+  return rank == rank_ ? std::vector<LinkStats>() : mesh_.pairs[rank]->Links();
+}
+
 std::vector<RailUse> PairCommunicator::RailUses() const {
   std::vector<RailUse> uses;
   for (const RailMeter& rail : wires_.rails) uses.push_back(rail.use());

@@ -29,6 +29,7 @@ class PairCommunicator : public Communicator, public PairEvents {
   std::string HostOf(int rank) const override;
   std::string TransportTo(int rank) const override;
   std::vector<LinkStats> LinksTo(int rank) const override;
+  std::vector<LinkStats> ReadLinksTo(int rank) const override;
   std::vector<RailUse> RailUses() const override;
   const Topology& topology() const override { return topology_; }
   const LinkModel& links() const override { return links_; }

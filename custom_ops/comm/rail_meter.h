@@ -1,5 +1,6 @@
 // How much a rank sends over a rail, and for how long it has had something to send there: their
-// quotient is the rate at which the rank's interface takes data, whoever the data is for.
+// quotient is the rate at which the rank's interface takes data, whoever the data is for. It is too
+// high where messages are few, since the kernel takes their ends before it has sent them.
 #ifndef TF_DDL_COMM_RAIL_METER_H_
 #define TF_DDL_COMM_RAIL_METER_H_
 

@@ -146,11 +146,22 @@ int Adviser::VersionFor(const GroupState& state, const Setting& setting) {
 
 void Adviser::Take(int rank, const Report& report) {
   // Of one rank the times follow each other, of the ranks of a host they are the same time.
-  std::vector<RailUse>& uses = rail_uses_[rank];
-  uses.resize(std::max(uses.size(), report.rails.size()));
+  std::vector<RailReport>& rails = rails_[rank];
+  rails.resize(std::max(rails.size(), report.rails.size()));
   for (size_t rail = 0; rail < report.rails.size(); ++rail) {
-    uses[rail].bytes += report.rails[rail].bytes;
-    uses[rail].seconds += report.rails[rail].seconds;
+    RailReport& sum = rails[rail];
+    const RailReport& more = report.rails[rail];
+    if (sum.bytes == 0) {
+      sum = more;
+      continue;
+    }
+    // Of two rates the mean by time, if both are known.
+    const bool known = sum.precise > 0 && more.precise > 0;
+    sum.precise = known ? (sum.bytes + more.bytes) /
+                              (sum.bytes / sum.precise + more.bytes / more.precise)
+                        : 0;
+    sum.bytes += more.bytes;
+    sum.seconds += more.seconds;
   }
   groups_[report.group].reports[report.epoch][rank] = report;
 }
@@ -175,9 +186,8 @@ Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, ui
   GroupState& state = groups_[group];
   if (state.tuner == nullptr) MakeTuner(tensor_bytes, &state);
   const std::vector<int> host_of = book_->topology().HostOf();
-  for (const auto& [rank, uses] : std::exchange(rail_uses_, {})) {
-    watch_.Add(host_of[rank], uses);
-  }
+  for (const auto& [rank, rails] : std::exchange(rails_, {})) watch_.Add(host_of[rank], rails);
+
   if (watch_.Update()) {
     ++model_number_;
     predicted_.clear();

@@ -68,7 +68,7 @@ class Adviser {
   const Communicator* const communicator_;
   const EngineOptions options_;
   PlanBook* const book_;
-  std::map<int, std::vector<RailUse>> rail_uses_;  // by rank, since the watch was told
+  std::map<int, std::vector<RailReport>> rails_;  // by rank, since the watch was told
   LinkWatch watch_;
   int model_number_ = 0;  // counts changes of the model
   std::map<uint64_t, GroupState> groups_;

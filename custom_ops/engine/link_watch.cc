@@ -13,7 +13,7 @@ constexpr double kMinBytes = 128 << 10;
 constexpr double kMinSeconds = 0.001;
 // A link at less than this part of what is usual on its rail is slow; it is well again above the
 // second.
-constexpr double kSlow = 0.5;
+constexpr double kSlow = 0.4;
 constexpr double kWell = 0.75;
 // While a link is slow, plans are made anew when its rate changes by this factor.
 constexpr double kOther = 1.5;
@@ -43,11 +43,14 @@ LinkWatch::LinkWatch(Topology topology, LinkModel measured)
       rail_scale_(topology_.rails.size(), 1.0),
       rail_seen_(topology_.rails.size(), 0.0) {}
 
-void LinkWatch::Add(int host, const std::vector<RailUse>& uses) {
-  for (size_t rail = 0; rail < uses.size(); ++rail) {
+void LinkWatch::Add(int host, const std::vector<RailReport>& rails) {
+  for (size_t rail = 0; rail < rails.size(); ++rail) {
+    if (rails[rail].bytes == 0) continue;
     Link& link = links_[{static_cast<int>(rail), host}];
-    link.bytes += uses[rail].bytes;
-    link.seconds = std::max(link.seconds, uses[rail].seconds);
+    link.bytes += rails[rail].bytes;
+    link.seconds = std::max(link.seconds, rails[rail].seconds);
+    link.precise += rails[rail].precise;
+    link.imprecise = link.imprecise || rails[rail].precise == 0;
   }
 }
 
@@ -64,29 +67,34 @@ double LinkWatch::ProbedBeta(const Key& key) const {
 }
 
 bool LinkWatch::Update() {
-  for (auto& [key, link] : links_) {
-    const double bytes = std::exchange(link.bytes, 0);
-    const double seconds = std::exchange(link.seconds, 0);
-    const bool enough = bytes >= kMinBytes && seconds >= kMinSeconds;
-    link.relative = enough ? bytes / seconds * ProbedBeta(key) : 0;
-  }
+  for (auto& [key, link] : links_) CloseEpoch(key, &link);
   std::vector<double> usual;
   for (size_t rail = 0; rail < topology_.rails.size(); ++rail) {
-    usual.push_back(UsualOf(static_cast<int>(rail)));
+    usual.push_back(UsualOf(static_cast<int>(rail), &Link::relative));
   }
   bool changed = false;
   for (auto& [key, link] : links_) {
     changed = UpdateLink(key, usual[key.first], &link) || changed;
   }
-  changed = UpdateRails(usual) || changed;
+  changed = UpdateRails() || changed;
   if (changed) MakeModel();
   return changed;
 }
 
-double LinkWatch::UsualOf(int rail) const {
+void LinkWatch::CloseEpoch(const Key& key, Link* link) {
+  const double bytes = std::exchange(link->bytes, 0);
+  const double seconds = std::exchange(link->seconds, 0);
+  const double precise = std::exchange(link->precise, 0);
+  const bool imprecise = std::exchange(link->imprecise, false);
+  const bool enough = bytes >= kMinBytes && seconds >= kMinSeconds;
+  link->exact = enough && !imprecise ? precise * ProbedBeta(key) : 0;
+  link->relative = enough ? bytes / seconds * ProbedBeta(key) : 0;
+}
+
+double LinkWatch::UsualOf(int rail, double Link::*relative) const {
   std::vector<double> relatives;
   for (const auto& [key, link] : links_) {
-    if (key.first == rail && link.relative > 0) relatives.push_back(link.relative);
+    if (key.first == rail && link.*relative > 0) relatives.push_back(link.*relative);
   }
   return relatives.size() < 2 ? 0 : Median(std::move(relatives));
 }
@@ -113,8 +121,13 @@ bool LinkWatch::UpdateLink(const Key& key, double usual, Link* link) {
   return true;
 }
 
-// Rails that are used in one epoch are used in the same way.
-bool LinkWatch::UpdateRails(const std::vector<double>& usual) {
+// By precise rates only: those that contain the gaps between messages would favour the rail that
+// has more of them.
+bool LinkWatch::UpdateRails() {
+  std::vector<double> usual;
+  for (size_t rail = 0; rail < topology_.rails.size(); ++rail) {
+    usual.push_back(UsualOf(static_cast<int>(rail), &Link::exact));
+  }
   const auto rate = [&](size_t rail) { return usual[rail] / measured_.rails[rail].beta; };
   size_t fastest = 0;  // keeps its cost
   for (size_t rail = 0; rail < usual.size(); ++rail) {

@@ -21,13 +21,13 @@ class LinkWatch {
   LinkWatch(Topology topology, LinkModel measured);
 
   // What a rank on `host` sent since its last report, by rail.
-  void Add(int host, const std::vector<RailUse>& uses);
+  void Add(int host, const std::vector<RailReport>& rails);
 
   // Takes in what was added; true if the model has changed so much that plans should be reviewed.
   bool Update();
   const LinkModel& model() const { return model_; }
-  // What is to be told: "the link from host-a to host-b (rail 10.1.0.0/24) carries 2.4 MB/s, where
-  // it carried 24.1 MB/s"; emptied by the call.
+  // What is to be told: "the link of host host-a to rail 0 (eth0, 10.1.0.0/24) carries 2.4 MB/s,
+  // where 24.1 MB/s were to be expected"; emptied by the call.
   std::vector<std::string> TakeNews();
 
  private:
@@ -35,16 +35,20 @@ class LinkWatch {
   struct Link {
     double bytes = 0;     // of the host's ranks since the last Update
     double seconds = 0;   // of the one that took longest
+    double precise = 0;   // sum of their connections' rates, if all know it
+    bool imprecise = false;
     double relative = 0;  // rate of the epoch, as a part of what the probe says; 0: not known
+    double exact = 0;     // the same by precise rates
     double factor = 1;    // as a part of the rail's usual; while it is slow, as the model has it
     bool slow = false;
   };
 
   double ProbedBeta(const Key& key) const;
+  void CloseEpoch(const Key& key, Link* link);
   // The usual relative rate of the rail's links in this epoch; 0 if too few carried anything.
-  double UsualOf(int rail) const;
+  double UsualOf(int rail, double Link::*relative) const;
   bool UpdateLink(const Key& key, double usual, Link* link);
-  bool UpdateRails(const std::vector<double>& usual);
+  bool UpdateRails();
   void MakeModel();
   std::string Describe(const Key& key) const;
 

@@ -30,6 +30,7 @@ ProgressEngine::ProgressEngine(std::unique_ptr<Communicator> communicator,
       size_(communicator_->size()),
       book_(rank_, communicator_->topology()),
       adviser_(communicator_.get(), options, &book_),
+      rail_rates_(communicator_.get()),
       agreement_(size_),
       left_(size_, false),
       next_check_(Clock::now()) {

@@ -23,6 +23,7 @@
 #include "engine/group.h"
 #include "engine/group_table.h"
 #include "engine/plan_book.h"
+#include "engine/rail_rates.h"
 #include "engine/recorder.h"
 #include "engine/report.h"
 
@@ -93,7 +94,6 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void BucketTook(Group* group, const Call& call, int bucket, int64_t now);
   void ChooseFirstPlans();
   void Measure(Group* group, const Call& call);
-  std::vector<RailUse> TakeRailUses();
   void OnReport(int peer, const std::string& payload);
   void Advise(Group* group, uint64_t epoch);
   void OnPlans(const std::string& payload);
@@ -128,7 +128,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   std::map<uint64_t, Group*> by_sequence_;
   PlanBook book_;
   Adviser adviser_;                 // used on rank 0
-  std::vector<RailUse> rail_uses_;  // as last reported
+  RailRates rail_rates_;
   int published_ = -1;              // version of the table
   struct EpochTimes {               // seconds, by call
     uint64_t epoch = 0;

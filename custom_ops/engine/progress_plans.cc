@@ -84,7 +84,7 @@ void ProgressEngine::Measure(Group* group, const Call& call) {
     report.epoch = epoch;
     report.exposed = Median(times.exposed);
     report.whole = Median(times.whole);
-    report.rails = TakeRailUses();
+    report.rails = rail_rates_.Take();
     if (rank_ == 0) {
       adviser_.Take(0, report);
     } else {
@@ -93,19 +93,6 @@ void ProgressEngine::Measure(Group* group, const Call& call) {
   } else if (rank_ == 0 && place == kAdviceCall) {
     Advise(group, epoch + 1);
   }
-}
-
-// Since the last time.
-std::vector<RailUse> ProgressEngine::TakeRailUses() {
-  const std::vector<RailUse> now = communicator_->RailUses();
-  rail_uses_.resize(now.size());
-  std::vector<RailUse> taken;
-  for (size_t rail = 0; rail < now.size(); ++rail) {
-    taken.push_back(
-        {now[rail].bytes - rail_uses_[rail].bytes, now[rail].seconds - rail_uses_[rail].seconds});
-  }
-  rail_uses_ = now;
-  return taken;
 }
 
 // What PlansJson shows, for threads that do not drive.

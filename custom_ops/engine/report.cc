@@ -10,7 +10,9 @@ std::string Serialize(const Report& report) {
   std::ostringstream text;
   text.precision(9);
   text << report.group << ' ' << report.epoch << ' ' << report.exposed << ' ' << report.whole;
-  for (const RailUse& use : report.rails) text << ' ' << use.bytes << ' ' << use.seconds;
+  for (const RailReport& rail : report.rails) {
+    text << ' ' << rail.bytes << ' ' << rail.seconds << ' ' << rail.precise;
+  }
   return text.str();
 }
 
@@ -21,9 +23,9 @@ Status Parse(const std::string& text, int rails, Report* report) {
   bool valid = static_cast<bool>(in >> out.group >> out.epoch >> out.exposed >> out.whole) &&
                good(out.exposed) && good(out.whole);
   for (int rail = 0; valid && rail < rails; ++rail) {
-    RailUse use;
-    valid =
-        static_cast<bool>(in >> use.bytes >> use.seconds) && good(use.bytes) && good(use.seconds);
+    RailReport use;
+    valid = static_cast<bool>(in >> use.bytes >> use.seconds >> use.precise) && good(use.bytes) &&
+            good(use.seconds) && good(use.precise);
     out.rails.push_back(use);
   }
   std::string rest;

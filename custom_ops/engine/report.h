@@ -7,9 +7,15 @@
 #include <vector>
 
 #include "base/status.h"
-#include "comm/rail_meter.h"
 
 namespace tf_ddl {
+
+// What a rank sent over a rail since its last report.
+struct RailReport {
+  double bytes = 0;
+  double seconds = 0;  // with something to send
+  double precise = 0;  // bytes per second of the one connection that was used; 0: there were several
+};
 
 struct Report {
   uint64_t group = 0;
@@ -18,7 +24,7 @@ struct Report {
   // the end of the last bucket; from the first arrival to there.
   double exposed = 0;
   double whole = 0;
-  std::vector<RailUse> rails;  // since the last report
+  std::vector<RailReport> rails;
 };
 
 std::string Serialize(const Report& report);

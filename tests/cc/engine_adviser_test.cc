@@ -32,7 +32,7 @@ class Job {
   Adviser& adviser() { return *adviser_; }
   int size() const { return static_cast<int>(communicators_.size()); }
   void Report(int rank, uint64_t epoch, double exposed, double whole,
-              std::vector<RailUse> rails = {}) {
+              std::vector<RailReport> rails = {}) {
     tf_ddl::Report report;
     report.group = kGroup;
     report.epoch = epoch;
@@ -175,7 +175,7 @@ TEST(Adviser, ASlowLinkIsToldAndPlannedAround) {
   for (uint64_t epoch = 1; epoch < 12; ++epoch) {
     for (int rank = 0; rank < 3; ++rank) {
       const bool slow = epoch >= 6 && rank == 0;
-      job.Report(rank, epoch, 0.05, 0.1, {{1e7, 0.4}, {1e7, slow ? 4.0 : 0.4}});
+      job.Report(rank, epoch, 0.05, 0.1, {{1e7, 0.4, 25e6}, {1e7, slow ? 4.0 : 0.4, slow ? 2.5e6 : 25e6}});
     }
     const Advice advice = job.For(epoch + 2);
     const std::string news = job.SlowNews();
@@ -204,7 +204,7 @@ TEST(Adviser, SeveralReportsOfARankAreNoFasterLink) {
     for (int rank = 0; rank < 3; ++rank) {
       const int reports = rank == 2 ? 1 : 3;
       for (int i = 0; i < reports; ++i) {
-        job.Report(rank, epoch * 10 + i, 0.05, 0.1, {{1e7, 0.4}});
+        job.Report(rank, epoch * 10 + i, 0.05, 0.1, {{1e7, 0.4, 25e6}});
       }
     }
     job.For(epoch);
