@@ -217,6 +217,7 @@ class Engine:
           DeadlineError: a rank did not come in time; the message names it.
           SecretError, DuplicateError, InvalidArgumentError: refused, and why.
         """
+        tuned = options.autotune and not options.deterministic
         config = _Config(
             rank=cluster.rank,
             size=cluster.size,
@@ -227,7 +228,7 @@ class Engine:
             use_shared_memory=int(options.use_shared_memory),
             use_cma=int(options.use_cma),
             interfaces=options.interfaces.encode(),
-            sockets_per_rail=options.sockets_per_rail,
+            sockets_per_rail=options.sockets_per_rail or (2 if tuned else 1),
             bucket_bytes=options.bucket_bytes,
             first_bucket_bytes=options.first_bucket_bytes,
             timeout=options.timeout,

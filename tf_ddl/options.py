@@ -137,12 +137,12 @@ class Options:
         _NAMES,
     )
     sockets_per_rail: int = _setting(
-        2,
+        0,
         "DDL_SOCKETS_PER_RAIL",
         "sockets",
-        1,
-        "TCP connections between two hosts on each network that they share. With `autotune` as "
-        "many of them are used as turn out best.",
+        0,
+        "TCP connections between two hosts on each network that they share; 0: 2 with `autotune`, "
+        "else 1. With `autotune` one is used at first, and more if that turns out better.",
     )
     topology: str = _setting(
         "",

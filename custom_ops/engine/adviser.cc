@@ -110,7 +110,8 @@ void Adviser::MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* st
     }
   }
   if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20};
-  for (int n = 1; n < communicator_->max_sockets(); ++n) space.sockets.push_back(n);
+  first.sockets = 1;
+  for (int n = 2; n <= communicator_->max_sockets(); ++n) space.sockets.push_back(n);
   state->tuner = std::make_unique<Tuner>(first, std::move(space));
 }
 

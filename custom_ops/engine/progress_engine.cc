@@ -35,6 +35,7 @@ ProgressEngine::ProgressEngine(std::unique_ptr<Communicator> communicator,
       left_(size_, false),
       next_check_(Clock::now()) {
   communicator_->set_events(this);
+  if (options_.autotune && !options_.deterministic) communicator_->UseSockets(1);
   ChooseFirstPlans();  // before anything else is sent, so that it is there before it is needed
   thread_ = std::thread([this] { Run(); });
 }

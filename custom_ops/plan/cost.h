@@ -34,6 +34,7 @@ struct ColourCost {
   std::vector<double> send_busy;  // by host: its NIC on the colour's rail
   std::vector<double> receive_busy;
   double path_busy = 0;  // the busiest exceptional path
+  int crossings = 0;     // kinds of rounds with messages between hosts, each with a peer of its own
 
   double Latency() const;  // of a lane without bytes
   double Busiest() const;  // seconds by byte of the busiest resource

@@ -13,7 +13,7 @@ def test_defaults():
     assert chosen.first_bucket_bytes == 256 << 10
     assert (chosen.timeout, chosen.stall_warning, chosen.join_timeout) == (600.0, 60.0, 60.0)
     assert chosen.use_shared_memory and chosen.use_cma
-    assert (chosen.interfaces, chosen.sockets_per_rail) == ("", 2)
+    assert (chosen.interfaces, chosen.sockets_per_rail) == ("", 0)
     assert chosen.topology == chosen.links == chosen.plan == chosen.compression == ""
     assert chosen.measure_links and chosen.autotune and not chosen.deterministic
     assert chosen.chunk_bytes == 0
