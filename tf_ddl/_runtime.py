@@ -51,8 +51,11 @@ def engine(options: Options | None = None) -> _core.Engine:
         described = files.describe(options)
         _engine = _core.Engine.create(here, options, described)
         _options = options
-        if here.size > 1 and here.rank == 0 and options.links and not described.links:
-            files.save_links(options.links, _engine.plans()["links"])
+        measured = options.measure_links and not options.deterministic and not described.links
+        if here.size > 1 and here.rank == 0 and options.links and measured:
+            known = _engine.plans()
+            if known:  # else the job has failed already, and the first call says why
+                files.save_links(options.links, known["links"])
         _install_hooks()
         return _engine
 

@@ -158,7 +158,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--variant", type=_variant, action="append", default=[], metavar="NAME=VALUE,..",
         help="also measure tf_ddl with these environment variables; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--peers", metavar="FOLDER", help="where setup_peers.sh installed them")
+    parser.add_argument("--peers", metavar="FOLDER", help="made by benchmarks/setup_peers.sh")
     parser.add_argument(
         "--peer-python", type=_pair, action="append", default=[], metavar="MODULE=PYTHON",
         help="interpreter for the contenders that need MODULE: horovod, mpi4py, torch, tensorflow",

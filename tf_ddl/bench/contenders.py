@@ -109,7 +109,7 @@ class Interpreters:
     """Which Python runs which peer.
 
     Args:
-      folder: where setup_peers.sh has put environments, or None.
+      folder: where benchmarks/setup_peers.sh has put environments, or None.
       chosen: interpreters by module name; they win over `folder`.
     """
 

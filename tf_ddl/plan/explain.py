@@ -39,6 +39,11 @@ def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
     lines += tables.links(state["links"], hosts, rails)
     lines += ["", f"candidates for a bucket of {tables.size(bucket_bytes)}, predicted:", ""]
     lines += tables.candidates(answer, bucket_bytes, topology["size"])
+    if state["all_pull"] and not state["plan"]:
+        lines += [
+            "",
+            "    (ranks that read each other's memory begin by a fixed rule, not by these)",
+        ]
     lines += ["", "plans in use, by size of the bucket:", ""]
     lines += tables.by_size(state["by_size"])
     if state["buckets"]:

@@ -69,7 +69,10 @@ def _cost(cost: Mapping[str, float]) -> str:
 
 
 def _rate(beta: float) -> str:
-    return f"{1e-6 / beta:.4g} MB/s" if beta > 0 else "at no cost"
+    if beta <= 0:
+        return "at no cost"
+    rate = 1e-6 / beta
+    return f"{rate:.4g} MB/s" if rate < 1e4 else f"{rate / 1e3:.4g} GB/s"
 
 
 def measured(buckets: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@
 #   FOLDER/torch     torch.distributed (Gloo); in one environment with mpi4py it may crash
 #   FOLDER/mpi4py    mpi4py over the system's MPI
 #
-#   bash setup_peers.sh FOLDER [horovod|torch|mpi4py ...]
+#   bash benchmarks/setup_peers.sh FOLDER [horovod|torch|mpi4py ...]
 #
 # Then: python -m tf_ddl.bench --peers FOLDER. Needs python3 >= 3.10 with venv, g++, cmake and, for
 # Horovod/MPI and mpi4py, an MPI: apt-get install openmpi-bin libopenmpi-dev.
@@ -14,7 +14,7 @@
 # JOBS (2): compilers at a time, each needs up to 2 GB.
 set -euo pipefail
 
-folder=${1:?usage: setup_peers.sh FOLDER [horovod|torch|mpi4py ...]}
+folder=${1:?usage: benchmarks/setup_peers.sh FOLDER [horovod|torch|mpi4py ...]}
 shift
 peers=("${@:-}")
 [[ -n ${peers[0]} ]] || peers=(mpi4py torch horovod)
