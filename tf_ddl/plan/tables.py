@@ -35,7 +35,7 @@ def candidates(answer: Mapping[str, Any], bucket_bytes: int, ranks: int) -> list
 def _candidate(candidate: Mapping[str, Any], bucket_bytes: int, ranks: int) -> str:
     seconds = candidate["seconds"]
     moved = 2 * (ranks - 1) / ranks * bucket_bytes
-    rate = f"{moved / seconds / 1e9:.3f} GB/s" if seconds > 0 else "-"
+    rate = _rate(seconds / moved) if moved > 0 and seconds > 0 else "-"
     return f"{time(seconds):>10}  {rate:>10}  {candidate['name']}"
 
 
@@ -52,16 +52,16 @@ def by_size(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 def links(text: str, hosts: Sequence[Any], rails: Sequence[str]) -> list[str]:
     """What links cost; `text` as in custom_ops/plan/topology.h."""
     costs = files.links_as_json(text)
-    lines = [f"    {'within a host':<24}{_cost(costs['local'])}"]
+    named = [("within a host", _cost(costs["local"]))]
     if len(hosts) > 1:
         for rail, cost in zip(rails, costs["rails"]):
-            lines.append(f"    {'rail ' + (rail or 'by way of a router'):<24}{_cost(cost)}")
+            named.append((f"rail {rail or 'by way of a router'}", _cost(cost)))
     for exception in costs["exceptions"]:
         ends = " to ".join(hosts[exception[end]]["name"] for end in ("from", "to"))
-        name = f"rail {exception['rail']}, {ends}"
-        lines.append(f"    {name:<24}{_cost(exception)}")
-    lines.append(f"    {'adding':<24}{_rate(costs['gamma'])}")
-    return lines
+        named.append((f"rail {exception['rail']}, {ends}", _cost(exception)))
+    named.append(("adding", _rate(costs["gamma"])))
+    width = max(len(name) for name, _ in named)
+    return [f"    {name:<{width}}  {cost}" for name, cost in named]
 
 
 def _cost(cost: Mapping[str, float]) -> str:
@@ -69,10 +69,10 @@ def _cost(cost: Mapping[str, float]) -> str:
 
 
 def _rate(beta: float) -> str:
+    """Of seconds per byte: "8.088 GB/s" (10^9 bytes)."""
     if beta <= 0:
         return "at no cost"
-    rate = 1e-6 / beta
-    return f"{rate:.4g} MB/s" if rate < 1e4 else f"{rate / 1e3:.4g} GB/s"
+    return f"{1e-6 / beta:.4g} MB/s" if beta > 1e-9 else f"{1e-9 / beta:.4g} GB/s"
 
 
 def measured(buckets: Sequence[Mapping[str, Any]]) -> list[str]:
