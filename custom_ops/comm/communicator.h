@@ -1,5 +1,5 @@
 // A Communicator runs plans among the ranks of a job. Implementations are equals behind this
-// interface: host (processes, comm/host.h), loopback (threads, comm/loopback.h), NCCL later.
+// interface: host (processes, comm/host.h), loopback (threads, also there), NCCL later.
 //
 // Threading: one thread at a time calls it, the one that holds the engine's right to drive; but
 // Wake and LinksTo may be called by any thread, and Sleep while another thread drives.

@@ -87,6 +87,7 @@ void ProgressEngine::OnOrder(const std::string& payload) {
 }
 
 void ProgressEngine::StartComplete(Group* group, Call* call) {
+  if (!failure_.ok()) return;  // what waits is told so; there may be no plans to start with
   for (int bucket : group->TakeComplete(call)) {
     if (group->spec().kind == CollectiveKind::kAllGather) {
       StartGather(group, call);

@@ -1,4 +1,4 @@
-// The engine of a world of several ranks. Internal to engine/. Its functions stand in three files:
+// The engine of a world of several ranks. Internal to engine/. Its functions stand in five files:
 // progress_engine.cc (the interface), progress_loop.cc (who drives), progress_collectives.cc (the
 // work), progress_plans.cc (which plans) and progress_watch.cc (deadlines and failures).
 //

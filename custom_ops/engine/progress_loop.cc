@@ -31,7 +31,8 @@ bool ProgressEngine::Turn() {
 void ProgressEngine::Run() {
   std::unique_lock<std::mutex> drive(drive_mutex_);
   int64_t last_moved = NowNanos();
-  while (true) {
+  // Rank 0 that could not choose plans has failed before the first turn, and must confirm nothing.
+  while (!ending()) {
     const bool moved = Turn();
     if (ending()) break;
     if (moved) {
@@ -61,7 +62,7 @@ void ProgressEngine::Lend(const std::function<void()>& start,
     const int64_t begin = NowNanos();
     while (!drive.try_lock() && NowNanos() - begin < kTakeOverNanos) sched_yield();
   }
-  if (!drive.owns_lock() || ended_) return start();
+  if (!drive.owns_lock() || ended_ || ending()) return start();
   communicator_->CancelSleep();
   lent_.store(true);
   start();
