@@ -66,9 +66,17 @@ def test_page_is_there_and_linked(root: Path, page: str) -> None:
 
 
 def test_links_lead_somewhere(root: Path) -> None:
-    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+    pages = [root / "README.md", root / "benchmarks" / "README.md", *(root / "docs").glob("*.md")]
+    for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_benchmarks_page_lists_every_script_and_no_other(root: Path) -> None:
+    page = (root / "benchmarks" / "README.md").read_text()
+    listed = set(re.findall(r"(?m)^\| `([\w.]+)` \|", page))
+    there = {path.name for path in (root / "benchmarks").iterdir() if path.suffix in (".py", ".sh")}
+    assert listed == there
 
 
 def test_pinned_tools_are_those_of_the_documentation(root: Path) -> None:
