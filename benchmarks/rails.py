@@ -144,8 +144,14 @@ def _run(case: Case, who: str, python: str, arguments: argparse.Namespace) -> di
             f"before {healthy * 1e3:.0f} ms, slowed {max(after) * 1e3:.0f} ms, "
             f"well again after {well} steps; {what}"
         )
-        return {"case": case.name, "who": who, "median": last, "bound": case.bound(count),
-                "what": what, "seconds": seconds}
+        return {
+            "case": case.name,
+            "who": who,
+            "median": last,
+            "bound": case.bound(count),
+            "what": what,
+            "seconds": seconds,
+        }
     return {
         "case": case.name,
         "who": who,
@@ -182,14 +188,12 @@ def _worker(arguments: argparse.Namespace) -> None:
             raise SystemExit(f"rank {rank}: wrong sum in step {step}")
     engine = _runtime.current_engine()
     sent = sum(
-        socket["bytes_written"]
-        for peer in engine.stats()["peers"]
-        for socket in peer["sockets"]
+        socket["bytes_written"] for peer in engine.stats()["peers"] for socket in peer["sockets"]
     )
     plans = engine.plans()
-    largest = [entry["name"] for entry in plans["by_size"] if entry["up_to_bytes"] >= arguments.bytes]
-    what = f"{sent / len(seconds) / 1e6:.1f} MB sent a step; {largest[0]}"
-    news = [text for text in plans["news"] if "slow" in text or "where it carried" in text]
+    used = next(e["name"] for e in plans["by_size"] if e["up_to_bytes"] >= arguments.bytes)
+    what = f"{sent / len(seconds) / 1e6:.1f} MB sent a step; {used}"
+    news = [text for text in plans["news"] if " is slow" in text or " carries " in text]
     if news:
         what += "; " + "; ".join(news)
     if rank == 0:
