@@ -71,7 +71,8 @@ void ddl_free(void* memory);
 // JSON texts; freed by ddl_free.
 char* ddl_engine_stats(int64_t engine);
 // {"topology", "links", "table": texts of plan/; "plan", "chunk_bytes", "all_pull": wishes; "news":
-// what was changed while training; "by_size": [{"up_to_bytes", "name"}]; "buckets": [{"plan", "bytes", "count", "seconds"}]}
+// what was changed while training; "by_size": [{"up_to_bytes", "name"}]; "buckets": [{"plan",
+// "bytes", "count", "seconds"}]}
 char* ddl_engine_plans(int64_t engine);
 int ddl_engine_record_timeline(int64_t engine, int enabled);
 char* ddl_engine_timeline(int64_t engine);

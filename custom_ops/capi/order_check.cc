@@ -45,8 +45,8 @@ void OrderCheck::Start() {
   }
   fingerprints_[engine_->rank()] = Fingerprint(call_);
   static const uint64_t group = FingerprintGroup(0).id();  // by key: the same for every size
-  engine_->AllReduce(group, 0, fingerprints_.data(),
-                     fingerprints_.data(), engine_->size(), exchanged_.Callback());
+  engine_->AllReduce(group, 0, fingerprints_.data(), fingerprints_.data(), engine_->size(),
+                     exchanged_.Callback());
 }
 
 Status OrderCheck::Finish() {

@@ -112,6 +112,7 @@ void Adviser::MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* st
   if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20};
   first.sockets = 1;
   for (int n = 2; n <= communicator_->max_sockets(); ++n) space.sockets.push_back(n);
+  space.plan_names = state->plans;
   state->tuner = std::make_unique<Tuner>(first, std::move(space));
 }
 
@@ -158,9 +159,9 @@ void Adviser::Take(int rank, const Report& report) {
     }
     // Of two rates the mean by time, if both are known.
     const bool known = sum.precise > 0 && more.precise > 0;
-    sum.precise = known ? (sum.bytes + more.bytes) /
-                              (sum.bytes / sum.precise + more.bytes / more.precise)
-                        : 0;
+    sum.precise =
+        known ? (sum.bytes + more.bytes) / (sum.bytes / sum.precise + more.bytes / more.precise)
+              : 0;
     sum.bytes += more.bytes;
     sum.seconds += more.seconds;
   }

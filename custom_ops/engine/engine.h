@@ -71,9 +71,9 @@ class Engine {
   virtual void AllGather(uint64_t group, const void* in, int64_t count, Allocate allocate,
                          Done done) = 0;
 
-  // Runs `start`, which makes calls of this engine, and lends it the calling thread until `finished`
-  // (of those calls) or until nothing has moved for a while: a caller that has to wait anyway saves
-  // the way to the progress thread and back. Not from a Done.
+  // Runs `start`, which makes calls of this engine, and lends it the calling thread until
+  // `finished` (of those calls) or until nothing has moved for a while: a caller that has to wait
+  // anyway saves the way to the progress thread and back. Not from a Done.
   virtual void Lend(const std::function<void()>& start, const std::function<bool()>& finished) = 0;
 
   // Fails this rank's engine and tells every peer: pending and later calls end with `status`.

@@ -105,9 +105,9 @@ class Group {
   bool adaptive_ = false;
   std::map<uint64_t, Advice> advice_;  // by epoch
   std::shared_ptr<const BucketLayout> first_layout_;
-  std::vector<int> order_;  // empty until it is agreed
+  std::vector<int> order_;                                          // empty until it is agreed
   std::map<int64_t, std::shared_ptr<const BucketLayout>> layouts_;  // in that order, by bucket size
-  std::vector<uint64_t> next_call_;                   // by tensor
+  std::vector<uint64_t> next_call_;                                 // by tensor
   std::vector<int> measured_order_;
   bool order_taken_ = false;
   std::deque<std::unique_ptr<Call>> calls_;

@@ -70,13 +70,13 @@ bool LinkWatch::Update() {
   for (auto& [key, link] : links_) CloseEpoch(key, &link);
   std::vector<double> usual;
   for (size_t rail = 0; rail < topology_.rails.size(); ++rail) {
-    usual.push_back(UsualOf(static_cast<int>(rail), &Link::relative));
+    usual.push_back(UsualOf(static_cast<int>(rail)));
   }
   bool changed = false;
   for (auto& [key, link] : links_) {
     changed = UpdateLink(key, usual[key.first], &link) || changed;
   }
-  changed = UpdateRails() || changed;
+  changed = UpdateRails(usual) || changed;
   if (changed) MakeModel();
   return changed;
 }
@@ -87,14 +87,13 @@ void LinkWatch::CloseEpoch(const Key& key, Link* link) {
   const double precise = std::exchange(link->precise, 0);
   const bool imprecise = std::exchange(link->imprecise, false);
   const bool enough = bytes >= kMinBytes && seconds >= kMinSeconds;
-  link->exact = enough && !imprecise ? precise * ProbedBeta(key) : 0;
-  link->relative = enough ? bytes / seconds * ProbedBeta(key) : 0;
+  link->relative = enough && !imprecise ? precise * ProbedBeta(key) : 0;
 }
 
-double LinkWatch::UsualOf(int rail, double Link::*relative) const {
+double LinkWatch::UsualOf(int rail) const {
   std::vector<double> relatives;
   for (const auto& [key, link] : links_) {
-    if (key.first == rail && link.*relative > 0) relatives.push_back(link.*relative);
+    if (key.first == rail && link.relative > 0) relatives.push_back(link.relative);
   }
   return relatives.size() < 2 ? 0 : Median(std::move(relatives));
 }
@@ -121,13 +120,8 @@ bool LinkWatch::UpdateLink(const Key& key, double usual, Link* link) {
   return true;
 }
 
-// By precise rates only: those that contain the gaps between messages would favour the rail that
-// has more of them.
-bool LinkWatch::UpdateRails() {
-  std::vector<double> usual;
-  for (size_t rail = 0; rail < topology_.rails.size(); ++rail) {
-    usual.push_back(UsualOf(static_cast<int>(rail), &Link::exact));
-  }
+// Rails that are used in one epoch are used in the same way.
+bool LinkWatch::UpdateRails(const std::vector<double>& usual) {
   const auto rate = [&](size_t rail) { return usual[rail] / measured_.rails[rail].beta; };
   size_t fastest = 0;  // keeps its cost
   for (size_t rail = 0; rail < usual.size(); ++rail) {

@@ -2,7 +2,8 @@
 //
 // The probe at the start says what links cost; use says how they do. What is compared is how the
 // hosts send over a rail in one epoch (is one slow?), and how the rails do in one epoch (their
-// shares), each beside what the probe says.
+// shares), each beside what the probe says. Only precise rates count, so links are seen while plans
+// send to one peer on each rail, as rings do.
 #ifndef TF_DDL_ENGINE_LINK_WATCH_H_
 #define TF_DDL_ENGINE_LINK_WATCH_H_
 
@@ -33,12 +34,11 @@ class LinkWatch {
  private:
   using Key = std::pair<int, int>;  // rail, host
   struct Link {
-    double bytes = 0;     // of the host's ranks since the last Update
-    double seconds = 0;   // of the one that took longest
-    double precise = 0;   // sum of their connections' rates, if all know it
+    double bytes = 0;    // of the host's ranks since the last Update
+    double seconds = 0;  // of the one that took longest
+    double precise = 0;  // sum of their connections' rates, if all know it
     bool imprecise = false;
     double relative = 0;  // rate of the epoch, as a part of what the probe says; 0: not known
-    double exact = 0;     // the same by precise rates
     double factor = 1;    // as a part of the rail's usual; while it is slow, as the model has it
     bool slow = false;
   };
@@ -46,9 +46,9 @@ class LinkWatch {
   double ProbedBeta(const Key& key) const;
   void CloseEpoch(const Key& key, Link* link);
   // The usual relative rate of the rail's links in this epoch; 0 if too few carried anything.
-  double UsualOf(int rail, double Link::*relative) const;
+  double UsualOf(int rail) const;
   bool UpdateLink(const Key& key, double usual, Link* link);
-  bool UpdateRails();
+  bool UpdateRails(const std::vector<double>& usual);
   void MakeModel();
   std::string Describe(const Key& key) const;
 

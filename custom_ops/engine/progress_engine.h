@@ -127,10 +127,10 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   std::map<uint64_t, std::unique_ptr<Group>> groups_;  // by id
   std::map<uint64_t, Group*> by_sequence_;
   PlanBook book_;
-  Adviser adviser_;                 // used on rank 0
+  Adviser adviser_;  // used on rank 0
   RailRates rail_rates_;
-  int published_ = -1;              // version of the table
-  struct EpochTimes {               // seconds, by call
+  int published_ = -1;  // version of the table
+  struct EpochTimes {   // seconds, by call
     uint64_t epoch = 0;
     std::vector<double> exposed;
     std::vector<double> whole;

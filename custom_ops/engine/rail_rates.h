@@ -23,7 +23,8 @@ class RailRates {
     double bytes = 0;
     double seconds = 0;
   };
-  // By rail and peer, as TCP counts: bytes that have arrived, time during which some were under way.
+  // By rail and peer, as TCP counts: bytes that have arrived, time during which some were under
+  // way.
   std::map<std::pair<int, int>, Count> TakePeers();
 
   const Communicator* const communicator_;

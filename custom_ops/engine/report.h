@@ -14,7 +14,8 @@ namespace tf_ddl {
 struct RailReport {
   double bytes = 0;
   double seconds = 0;  // with something to send
-  double precise = 0;  // bytes per second of the one connection that was used; 0: there were several
+  double precise =
+      0;  // bytes per second of the one connection that was used; 0: there were several
 };
 
 struct Report {

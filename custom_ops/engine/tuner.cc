@@ -102,13 +102,18 @@ void Tuner::EndStage(uint64_t epoch) {
   BeginStage();
 }
 
+std::string Tuner::ValueText(const Setting& setting) const {
+  const size_t plan = static_cast<size_t>(setting.plan);
+  if (stage_ == 0 && plan < space_.plan_names.size()) return space_.plan_names[plan];
+  return std::to_string(Value(setting, stage_));
+}
+
 void Tuner::Adopt(const Trial& before, const Trial& better) {
-  char text[160];
-  std::snprintf(text, sizeof text, "%s%s %lld -> %lld (%.3f -> %.3f ms)", news_.empty() ? "" : ", ",
-                kNames[stage_], static_cast<long long>(Value(before.setting, stage_)),
-                static_cast<long long>(Value(better.setting, stage_)), before.seconds * 1e3,
+  char seconds[64];
+  std::snprintf(seconds, sizeof seconds, " (%.3f -> %.3f ms)", before.seconds * 1e3,
                 better.seconds * 1e3);
-  news_ += text;
+  news_ += std::string(news_.empty() ? "" : ", ") + kNames[stage_] + " " +
+           ValueText(before.setting) + " -> " + ValueText(better.setting) + seconds;
   best_ = better.setting;
 }
 

@@ -34,6 +34,7 @@ class Tuner {
     std::vector<int64_t> chunk_bytes;
     std::vector<int> plans;
     std::vector<int> sockets;
+    std::vector<std::string> plan_names;  // by plan, for news; may be empty
   };
   Tuner(const Setting& first, Space space);
 
@@ -57,6 +58,7 @@ class Tuner {
 
   void BeginStage();
   void EndStage(uint64_t epoch);
+  std::string ValueText(const Setting& setting) const;
   void Adopt(const Trial& before, const Trial& better);
 
   const Space space_;

@@ -15,8 +15,8 @@ constexpr double kOverheadOfRailLatency = 0.1;
 // Messages that share a NIC do not share it evenly, and the last one counts: this part more time
 // for each doubling of their number.
 constexpr double kUneven = 0.05;
-// A NIC that serves several peers in turn: TCP starts anew after each pause. This part more time for
-// each peer beyond the first; measured on test hosts with shallow queues: 0.1 to 0.3.
+// A NIC that serves several peers in turn: TCP starts anew after each pause. This part more time
+// for each peer beyond the first; measured on test hosts with shallow queues: 0.1 to 0.3.
 constexpr double kTurns = 0.1;
 
 }  // namespace

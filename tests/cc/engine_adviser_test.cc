@@ -175,7 +175,8 @@ TEST(Adviser, ASlowLinkIsToldAndPlannedAround) {
   for (uint64_t epoch = 1; epoch < 12; ++epoch) {
     for (int rank = 0; rank < 3; ++rank) {
       const bool slow = epoch >= 6 && rank == 0;
-      job.Report(rank, epoch, 0.05, 0.1, {{1e7, 0.4, 25e6}, {1e7, slow ? 4.0 : 0.4, slow ? 2.5e6 : 25e6}});
+      job.Report(rank, epoch, 0.05, 0.1,
+                 {{1e7, 0.4, 25e6}, {1e7, slow ? 4.0 : 0.4, slow ? 2.5e6 : 25e6}});
     }
     const Advice advice = job.For(epoch + 2);
     const std::string news = job.SlowNews();
