@@ -1,4 +1,4 @@
-"""The compiled core by way of ctypes: engines, blocking collectives over numpy arrays, the store.
+"""The compiled core by way of ctypes: engines and blocking collectives over numpy arrays.
 
 Nothing here, nor in the library behind it, knows TensorFlow.
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from tf_ddl import errors
 
-__all__ = ["DTYPES", "Engine", "Store", "TensorSpec", "build_info", "library_path"]
+__all__ = ["DTYPES", "Engine", "TensorSpec", "build_info", "library_path"]
 
 #: Number of an element type in the core (custom_ops/base/dtype.h).
 DTYPES = {
@@ -378,32 +378,3 @@ class Engine:
     def shutdown(self) -> None:
         """Says goodbye to the other ranks. Idempotent."""
         _library().ddl_engine_shutdown(self.handle)
-
-
-class Store:
-    """A rendezvous store on threads of its own, for launchers.
-
-    Raises:
-      DuplicateError: the port is in use.
-    """
-
-    def __init__(
-        self, host: str, port: int, size: int, secret: str, join_timeout: float = 60.0
-    ) -> None:
-        handle, bound = ctypes.c_int64(), ctypes.c_int32()
-        _call(
-            "ddl_store_create",
-            host.encode(),
-            port,
-            size,
-            secret.encode(),
-            join_timeout,
-            ctypes.byref(handle),
-            ctypes.byref(bound),
-        )
-        self._handle = handle.value
-        self.port = bound.value
-
-    def close(self) -> None:
-        """Stops serving. Idempotent."""
-        _library().ddl_store_destroy(self._handle)

@@ -91,12 +91,12 @@ def _run(
     timeout: float | None,
     env: Mapping[str, str] | None,
 ) -> supervisor.JobResult:
-    from tf_ddl import _core  # loads the compiled library
+    from tf_ddl import _store  # loads the compiled library
 
     extra = {str(key): str(value) for key, value in (env or {}).items()}
     job_options = options.Options.from_environment()
     secret = secrets.token_hex(16)
-    store = _core.Store(_HOST, 0, num_workers, secret, job_options.join_timeout)
+    store = _store.Store(_HOST, 0, num_workers, secret, job_options.join_timeout)
     with contextlib.closing(store):
         environs = environment.worker_environments(
             num_workers, f"{_HOST}:{store.port}", secret, extra=extra

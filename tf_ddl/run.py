@@ -173,11 +173,11 @@ def _run(
     extra: dict[str, str],
     output: console.Output,
 ) -> supervisor.JobResult:
-    from tf_ddl import _core  # loads the compiled library; --help and --check do without
+    from tf_ddl import _store  # loads the compiled library; --help and --check do without
 
     size = arguments.num_workers
     secret = secrets.token_hex(16)
-    store = _core.Store(_HOST, arguments.port, size, secret, job_options.join_timeout)
+    store = _store.Store(_HOST, arguments.port, size, secret, job_options.join_timeout)
     with contextlib.closing(store), contextlib.closing(output):
         environs = environment.worker_environments(
             size,
