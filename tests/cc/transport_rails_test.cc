@@ -88,18 +88,21 @@ TEST_F(RailsTest, OneSocketThatIsFullDoesNotHoldUpTheOthers) {
   CopySink large_sink(large.size());
   CopySink small_sink(small.size());
   bool large_received = false;
+  int sent = 0;  // the memory must stay until then
   std::vector<std::string> order;
   for (int i = 0; i < kSockets; ++i) {
-    pair(0).Send({1, static_cast<uint64_t>(i), 0}, 0, {{large.data(), large.size()}}, [] {});
+    pair(0).Send({1, static_cast<uint64_t>(i), 0}, 0, {{large.data(), large.size()}},
+                 [&] { ++sent; });
   }
-  pair(0).Send({2, 0, 0}, 1, {{small.data(), small.size()}}, [] {});
+  pair(0).Send({2, 0, 0}, 1, {{small.data(), small.size()}}, [&] { ++sent; });
   pair(0).SendControl(ControlKind::kGroup, "spec");
   pair(1).Receive({2, 0, 0}, &small_sink, [&] { order.push_back("small"); });
   pair(1).Receive({1, 0, 0}, &large_sink, [&] {
     large_received = true;
     order.push_back("large");
   });
-  ASSERT_TRUE(Both([&] { return large_received && order.size() == 2; }));
+  ASSERT_TRUE(Both([&] { return large_received && sent == kSockets + 1; }));
+  ASSERT_EQ(order.size(), 2u);
   EXPECT_EQ(order.front(), "small");
   EXPECT_EQ(node(1).log.front(), "control");
   EXPECT_TRUE(large_sink.data == large);
