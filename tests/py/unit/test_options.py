@@ -94,7 +94,7 @@ def test_options_do_not_change():
         ("DDL_TIMEOUT", "nan"),
         ("DDL_TIMEOUT", "inf"),
         ("DDL_SHM", "maybe"),
-        ("DDL_SOCKETS_PER_RAIL", "0"),
+        ("DDL_SOCKETS_PER_RAIL", "-1"),
         ("DDL_INTERFACES", "eth0 eth1"),
         ("DDL_INTERFACES", ",eth0,,"),
         ("DDL_CHECK_REPLICAS_EVERY", "-1"),
