@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/median.h"
 #include "comm/link_probe.h"
 
 namespace tf_ddl {
@@ -12,12 +13,6 @@ namespace {
 // A link that is slower by this factor has a cost of its own in the model. One that is faster has
 // not: nothing is lost by treating it as usual, and much if it only seemed to be.
 constexpr double kExceptional = 1.5;
-
-double Median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + middle, values.end());
-  return values[middle];
-}
 
 LinkCost MedianCost(const std::vector<LinkCost>& costs) {
   std::vector<double> alphas, betas;

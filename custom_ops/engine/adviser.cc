@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/median.h"
 #include "plan/cost.h"
 
 namespace tf_ddl {
@@ -20,12 +21,6 @@ constexpr uint64_t kPatience = 4;
 // A rank is slow if the others wait for it this long in a call, and this part of it.
 constexpr double kSlowSeconds = 0.005;
 constexpr double kSlowPart = 0.2;
-
-double Median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + middle, values.end());
-  return values[middle];
-}
 
 // What corrections go by: the algorithm of the first colour.
 std::string Kind(const PlanSpec& spec) {

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/median.h"
+
 namespace tf_ddl {
 namespace {
 
@@ -21,12 +23,6 @@ constexpr double kOther = 1.5;
 constexpr double kFollow = 0.5;
 // Rails whose relation is off by this much need other shares.
 constexpr double kOffBalance = 0.05;
-
-double Median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + middle, values.end());
-  return values[middle];
-}
 
 std::string Rate(double bytes_per_second) {
   char text[48];

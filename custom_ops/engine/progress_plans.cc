@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/median.h"
 #include "base/sha256.h"
 #include "base/time.h"
 #include "engine/progress_engine.h"
@@ -16,12 +17,6 @@ namespace {
 constexpr size_t kKeptNews = 100;
 // In an epoch, after this call rank 0 has the reports of the last epoch and advises on the next.
 constexpr uint64_t kAdviceCall = 1;
-
-double Median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + middle, values.end());
-  return values[middle];
-}
 
 // What must be the same on every rank, or buckets would not fit each other: words of "name=value".
 std::string SharedSettings(const EngineOptions& options, const Topology& topology) {
