@@ -9,12 +9,6 @@ namespace {
 
 constexpr int kMostRanks = 1 << 20;
 
-std::string BytesText(int64_t bytes) {
-  if (bytes >= 1 << 20 && bytes % (1 << 20) == 0) return std::to_string(bytes >> 20) + " MiB";
-  if (bytes >= 1 << 10 && bytes % (1 << 10) == 0) return std::to_string(bytes >> 10) + " KiB";
-  return std::to_string(bytes) + " bytes";
-}
-
 }  // namespace
 
 std::string ToString(const PlanSpec& spec) {

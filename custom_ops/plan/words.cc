@@ -49,6 +49,12 @@ std::string EscapeWord(const std::string& text) {
   return escaped;
 }
 
+std::string BytesText(int64_t bytes) {
+  if (bytes >= 1 << 20 && bytes % (1 << 20) == 0) return std::to_string(bytes >> 20) + " MiB";
+  if (bytes >= 1 << 10 && bytes % (1 << 10) == 0) return std::to_string(bytes >> 10) + " KiB";
+  return std::to_string(bytes) + " bytes";
+}
+
 std::string NumberText(double value) {
   char digits[64];
   const auto result = std::to_chars(digits, digits + sizeof(digits), value);

@@ -14,6 +14,9 @@ namespace tf_ddl {
 // Blanks, line ends and '%' as "%20"; the empty text as "%".
 std::string EscapeWord(const std::string& text);
 
+// "4 MiB", "500 bytes".
+std::string BytesText(int64_t bytes);
+
 // Enough digits that reading gives the same number.
 std::string NumberText(double value);
 
