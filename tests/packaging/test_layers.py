@@ -17,8 +17,9 @@ LAYERS = {
     "rendezvous": {"base", "transport"},
     "plan": {"base"},
     "comm": {"base", "plan", "transport"},
+    "nccl": {"base", "comm", "plan"},
     "engine": {"base", "comm", "plan", "transport"},
-    "capi": {"base", "comm", "engine", "plan", "rendezvous", "transport"},
+    "capi": {"base", "comm", "engine", "nccl", "plan", "rendezvous", "transport"},
     "ops": {"base"},
     "kernels": {"base", "engine"},
 }
