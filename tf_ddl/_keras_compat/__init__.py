@@ -3,7 +3,7 @@
 Keras has no hooks for these things, so a few of its functions are wrapped, once, when the first
 DDLStrategy is made. Under any other strategy, and without one, they do what they did.
 
-* losses: a loss is scaled by this rank's share of the global batch's rows.
+* losses: the gradient counts by the rank's share of the rows, also in steps of the user's own.
 * optimizers: gradients are clipped after they are reduced; dynamic loss scaling skips a step on
   all ranks or on none; gradients are known by their variables' paths in messages.
 * trainer: `predict` gathers all rows; rank 0 shows the progress bar and writes the logs;

@@ -107,8 +107,27 @@ def _callback_list(
     original(self, callbacks, *args, model=model, **kwargs)
 
 
+def _symbolic_build(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> None:
+    """Builds a model before its first step, as Keras does under a strategy, if it can be done.
+
+    A step of the user's own may give `call` something else than the batch, and a model with such a
+    step needs no `call`. What it uses is then built when the step is traced, as without a strategy.
+    """
+    if extended_of(model) is not None and _has_own_step(model):
+        return None
+    return original(model, *args, **kwargs)
+
+
+def _has_own_step(model: Any) -> bool:
+    return any(
+        getattr(type(model), name, None) is not getattr(keras.Model, name) or name in vars(model)
+        for name in ("train_step", "test_step")
+    )
+
+
 _TRAINER = "keras.src.backend.tensorflow.trainer"
 WRAPPERS = {
+    ("keras.src.trainers.trainer", "Trainer._symbolic_build"): _symbolic_build,
     ("keras.src.trainers.trainer", "Trainer.compile"): _compile,
     (_TRAINER, "reduce_per_replica"): _reduce_per_replica,
     (_TRAINER, "TensorFlowTrainer.predict_on_batch"): _predict_on_batch,
