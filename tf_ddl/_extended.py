@@ -29,14 +29,15 @@ _thread = threading.local()
 
 
 @contextlib.contextmanager
-def reducing_gradients(names: Sequence[str]) -> Iterator[None]:
+def reducing_gradients(names: Sequence[str], of_this_batch: bool = True) -> Iterator[None]:
     """Tells `ReplicaContext.all_reduce` that it is given gradients, and what they are called.
 
     In a train step of Keras the gradients of a rank without rows count as zeros: some are NaN, as
-    the mean of no rows is, and all are scaled by the rank's share of the rows, zero.
+    the mean of no rows is, and all are scaled by the rank's share of the rows, zero. Not so for
+    gradients accumulated over several batches.
     """
     outer = getattr(_thread, "gradients", None)
-    _thread.gradients = list(names)
+    _thread.gradients = (list(names), of_this_batch)
     try:
         yield
     finally:
@@ -181,10 +182,10 @@ class DDLExtended(_tf_compat.StrategyExtended):
 
     def _replica_ctx_all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
         del options
-        names = getattr(_thread, "gradients", None)
+        names, of_this_batch = getattr(_thread, "gradients", None) or (None, False)
         state = _run_state.current()
         contributes: Any = True
-        if names is not None and state is not None and state.keras_step:
+        if of_this_batch and state is not None and state.keras_step:
             contributes = state.has_rows()
         return _structures.all_reduce(
             self.engine, value, _structures.reduce_op_name(reduce_op), names, contributes

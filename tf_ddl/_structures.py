@@ -92,10 +92,17 @@ def _to_reducible(tensor: tf.Tensor, reduce_op: str) -> tuple[tf.Tensor, Any]:
     )
 
 
-def _all_reduce_sparse(engine: _core.Engine, value: IndexedSlices, reduce_op: str) -> IndexedSlices:
+def _all_reduce_sparse(
+    engine: _core.Engine, value: IndexedSlices, reduce_op: str, name: str, contributes: Any
+) -> IndexedSlices:
     """All rows of all ranks: the sum of sparse gradients is their concatenation."""
-    values, _ = _ops.all_gather(engine, tf.convert_to_tensor(value.values))
-    indices, _ = _ops.all_gather(engine, tf.convert_to_tensor(value.indices))
+    mine = tf.convert_to_tensor(value.values)
+    if contributes is not True:
+        mine = tf.where(contributes, mine, tf.zeros_like(mine))
+    values, _ = _ops.all_gather(engine, mine, name)
+    indices, _ = _ops.all_gather(
+        engine, tf.convert_to_tensor(value.indices), f"{name} (indices)" if name else ""
+    )
     if reduce_op == "mean":
         values = values / tf.cast(engine.size, values.dtype)
     return IndexedSlices(values, indices, dense_shape=value.dense_shape)
@@ -116,7 +123,7 @@ def all_reduce(
         same on every rank. Dense leaves are one group; None leaves stay.
       reduce_op: "sum" or "mean".
       names: one per leaf, for messages.
-      contributes: see `_ops.all_reduce`; for the dense leaves.
+      contributes: see `_ops.all_reduce`.
 
     Raises:
       TypeError: a leaf cannot be added (strings, booleans).
@@ -130,7 +137,8 @@ def all_reduce(
         if leaf is None:
             continue
         if isinstance(leaf, IndexedSlices):
-            results[i] = _all_reduce_sparse(engine, leaf, reduce_op)
+            name = names[i] if names else ""
+            results[i] = _all_reduce_sparse(engine, leaf, reduce_op, name, contributes)
         elif isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)):
             raise TypeError(
                 f"cannot reduce a {type(leaf).__name__}: its shape may differ between ranks"
