@@ -81,11 +81,39 @@ std::vector<Candidate> Adviser::Ranked(int64_t bytes, int64_t chunk_bytes) const
   return ranked;
 }
 
+// Sizes to try besides the first.
+std::vector<int64_t> Adviser::BucketSizes(const std::vector<int64_t>& tensor_bytes,
+                                          int64_t first) const {
+  std::vector<int64_t> sizes;
+  // Tensors are not cut, so bucket sizes matter only where several fit into one.
+  const bool one_by_one =
+      *std::min_element(tensor_bytes.begin(), tensor_bytes.end()) >= first * kMostTimes;
+  if (!options_.tune_buckets || tensor_bytes.size() == 1 || one_by_one) return sizes;
+  const int64_t all = std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), int64_t{0});
+  for (int64_t bytes : {first / 2, first * 2, first * kMostTimes}) {
+    // The next size after the first that holds everything would change nothing.
+    if (bytes > 0 && bytes < all * 2) sizes.push_back(bytes);
+  }
+  return sizes;
+}
+
+void Adviser::MakeDeviceTuner(const std::vector<int64_t>& tensor_bytes, const DevicePlans& device,
+                              GroupState* state) const {
+  const int64_t all = std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), int64_t{0});
+  Setting first;
+  first.bucket_bytes = options_.BucketBytes(true);
+  Tuner::Space space;
+  state->device_plans = device.Candidates(std::min(first.bucket_bytes, all));
+  for (size_t i = 0; i < state->device_plans.size(); ++i) {
+    space.plan_names.push_back(ToString(state->device_plans[i]));
+    if (i > 0) space.plans.push_back(static_cast<int>(i));
+  }
+  space.bucket_bytes = BucketSizes(tensor_bytes, first.bucket_bytes);
+  state->tuner = std::make_unique<Tuner>(first, std::move(space));
+}
+
 void Adviser::MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* state) const {
   const int64_t group_bytes = std::accumulate(tensor_bytes.begin(), tensor_bytes.end(), int64_t{0});
-  // Tensors are not cut, so bucket sizes matter only where several fit into one.
-  const bool one_by_one = *std::min_element(tensor_bytes.begin(), tensor_bytes.end()) >=
-                          options_.bucket_bytes * kMostTimes;
   Setting first;
   first.bucket_bytes = options_.bucket_bytes;
   Tuner::Space space;
@@ -97,13 +125,7 @@ void Adviser::MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* st
       state->plans.push_back(NameOf(ranked[i].spec));
     }
   }
-  if (options_.tune_buckets && tensor_bytes.size() > 1 && !one_by_one) {
-    for (int64_t bytes :
-         {first.bucket_bytes / 2, first.bucket_bytes * 2, first.bucket_bytes * kMostTimes}) {
-      // The next size after the first that holds everything would change nothing.
-      if (bytes > 0 && bytes < group_bytes * 2) space.bucket_bytes.push_back(bytes);
-    }
-  }
+  space.bucket_bytes = BucketSizes(tensor_bytes, first.bucket_bytes);
   if (options_.chunk_bytes == 0) space.chunk_bytes = {256 << 10, 1 << 20};
   first.sockets = 1;
   for (int n = 2; n <= communicator_->max_sockets(); ++n) space.sockets.push_back(n);
@@ -179,8 +201,10 @@ void Adviser::BucketTook(int version, int64_t bytes, double seconds) {
   if (!is_new) found->second += (seconds / predicted - found->second) * kFollow;
 }
 
-Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch) {
+Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch,
+                    const DevicePlans* device) {
   GroupState& state = groups_[group];
+  if (state.tuner == nullptr && device != nullptr) MakeDeviceTuner(tensor_bytes, *device, &state);
   if (state.tuner == nullptr) MakeTuner(tensor_bytes, &state);
   const std::vector<int> host_of = book_->topology().HostOf();
   for (const auto& [rank, rails] : std::exchange(rails_, {})) watch_.Add(host_of[rank], rails);
@@ -208,7 +232,18 @@ Advice Adviser::For(uint64_t group, const std::vector<int64_t>& tensor_bytes, ui
   const Setting setting = state.tuner->For(epoch);
   const std::string tuned = state.tuner->TakeNews();
   if (!tuned.empty()) news_.push_back("tuned: " + tuned);
-  return {VersionFor(state, setting), setting.bucket_bytes, setting.sockets};
+  Advice advice;
+  advice.bucket_bytes = setting.bucket_bytes;
+  if (device != nullptr) {
+    advice.plans = book_->newest();
+    advice.sockets = kSocketsAsTheyAre;
+    advice.has_device_plan = !state.device_plans.empty();
+    if (advice.has_device_plan) advice.device_plan = state.device_plans[setting.plan];
+  } else {
+    advice.plans = VersionFor(state, setting);
+    advice.sockets = setting.sockets;
+  }
+  return advice;
 }
 
 // Whoever comes last finds the others ready: its own waiting is the shortest.

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "comm/device_communicator.h"
+#include "engine/device_plans.h"
 #include "engine/engine.h"
 #include "engine/link_watch.h"
 #include "engine/plan_book.h"
@@ -20,11 +22,17 @@
 
 namespace tf_ddl {
 
+// Advice of a group that uses none.
+constexpr int kSocketsAsTheyAre = -1;
+
 // What all ranks are told of an epoch.
 struct Advice {
   int plans = 0;  // version of the table
   int64_t bucket_bytes = 0;
   int sockets = 0;  // in use on each rail; 0: all
+  // Of groups in GPU memory, on rank 0 only, which tells the plan of each bucket when it starts it.
+  DevicePlan device_plan;
+  bool has_device_plan = false;
 };
 
 class Adviser {
@@ -39,8 +47,10 @@ class Adviser {
   // Of this rank: a bucket of `bytes` took so long by plans of `version`.
   void BucketTook(int version, int64_t bytes, double seconds);
 
-  // Once for each epoch of a group, in order. `tensor_bytes`: of each of its tensors.
-  Advice For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch);
+  // Once for each epoch of a group, in order. `tensor_bytes`: of each of its tensors. `device`: of
+  // a group in GPU memory, else null.
+  Advice For(uint64_t group, const std::vector<int64_t>& tensor_bytes, uint64_t epoch,
+             const DevicePlans* device = nullptr);
 
   const LinkModel& links() const { return watch_.model(); }
 
@@ -51,6 +61,7 @@ class Adviser {
   struct GroupState {
     std::unique_ptr<Tuner> tuner;
     std::vector<std::string> plans;                     // names, by Setting::plan
+    std::vector<DevicePlan> device_plans;               // of GPU memory: likewise
     std::map<uint64_t, std::map<int, Report>> reports;  // by epoch and rank
     int slowest = -1;                                   // rank, in the last epoch
     int told_slow = -1;
@@ -58,6 +69,9 @@ class Adviser {
 
   PlanWishes Wishes(int64_t chunk_bytes) const;
   void MakeTuner(const std::vector<int64_t>& tensor_bytes, GroupState* state) const;
+  void MakeDeviceTuner(const std::vector<int64_t>& tensor_bytes, const DevicePlans& device,
+                       GroupState* state) const;
+  std::vector<int64_t> BucketSizes(const std::vector<int64_t>& tensor_bytes, int64_t first) const;
   // Candidates for a bucket, cheapest first by the model as corrected.
   std::vector<Candidate> Ranked(int64_t bytes, int64_t chunk_bytes) const;
   // Whether plans were chosen by a rule that stands above the model.

@@ -19,6 +19,7 @@
 #include "base/dtype.h"
 #include "base/status.h"
 #include "comm/communicator.h"
+#include "comm/device_communicator.h"
 #include "engine/group_spec.h"
 
 namespace tf_ddl {
@@ -37,8 +38,14 @@ struct EngineOptions {
   bool tune_buckets = true;  // false: bucket_bytes stays as it is
   // Nothing that was measured decides: the same sums, bit for bit, from run to run.
   bool deterministic = false;
-  // How float32 travels between hosts.
+  // How float32 travels between hosts; of GPU memory, always.
   WireFormat compression = WireFormat::kAsIs;
+
+  // Buckets in GPU memory are larger, unless the user has said how large (tune_buckets false): a
+  // collective there is a launch, and its links carry many times more.
+  int64_t BucketBytes(bool device) const {
+    return device && tune_buckets ? bucket_bytes * 4 : bucket_bytes;
+  }
 };
 
 class Engine {
@@ -47,9 +54,11 @@ class Engine {
   // Gives the memory for an all-gather's result, once `counts` (elements per rank) are known.
   using Allocate = std::function<Status(const std::vector<int64_t>& counts, void** out)>;
 
-  // `communicator` null: a world of one.
+  // `communicator` null: a world of one. `device`: for groups in GPU memory; every rank has one, or
+  // none has.
   static std::shared_ptr<Engine> Create(std::unique_ptr<Communicator> communicator,
-                                        const EngineOptions& options);
+                                        const EngineOptions& options,
+                                        std::unique_ptr<DeviceCommunicator> device = nullptr);
   virtual ~Engine() = default;  // shuts down
 
   virtual int rank() const = 0;
@@ -63,10 +72,15 @@ class Engine {
   virtual Status RegisterGroup(const GroupSpec& spec, uint64_t* group) = 0;
 
   // All calls below: any thread, return at once; `done` runs exactly once, on the progress thread
-  // (or before returning, when nothing is to be done), and must not block. Memory must stay valid
-  // until then. `out` may equal `in`; otherwise the two must not overlap.
+  // (of GPU memory: on the device communicator's; or before returning, when nothing is to be done),
+  // and must not block. Memory must stay valid until then. `out` may equal `in`; otherwise the two
+  // must not overlap.
   virtual void AllReduce(uint64_t group, int index, const void* in, void* out, int64_t count,
                          Done done) = 0;
+  // Of a group in GPU memory: nothing is read before what has been issued on `stream` has run, and
+  // `stream` is not made to wait. A world of one takes `out` equal to `in` only.
+  virtual void AllReduceOnDevice(uint64_t group, int index, const void* in, void* out,
+                                 int64_t count, void* stream, Done done) = 0;
   virtual void Broadcast(uint64_t group, const void* in, void* out, int64_t count, Done done) = 0;
   virtual void AllGather(uint64_t group, const void* in, int64_t count, Allocate allocate,
                          Done done) = 0;

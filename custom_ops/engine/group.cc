@@ -15,20 +15,20 @@ Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options)
     : spec_(std::move(spec)), id_(spec_.id()), sequence_(sequence), options_(options) {
   const int n = static_cast<int>(spec_.tensors.size());
   next_call_.assign(n, 0);
-  first_layout_ = std::make_shared<BucketLayout>(AssignBuckets(
-      spec_.tensors, ReverseOrder(n), options.first_bucket_bytes, options.bucket_bytes));
+  first_layout_ = std::make_shared<BucketLayout>(AssignBuckets(spec_.tensors, ReverseOrder(n),
+                                                               options.first_bucket_bytes,
+                                                               options.BucketBytes(spec_.device)));
   // With a single bucket there is nothing to put in order; and measured order is not repeatable.
   if (first_layout_->buckets.size() == 1 || options.deterministic) order_ = ReverseOrder(n);
   bool known = true;
-  int64_t bytes = 0;
   for (const TensorSpec& tensor : spec_.tensors) {
     known = known && tensor.count() >= 0;
     tensor_bytes_.push_back(tensor.count() * static_cast<int64_t>(SizeOf(tensor.dtype)));
-    bytes += tensor_bytes_.back();
+    bytes_ += tensor_bytes_.back();
   }
   adaptive_ = options.autotune && !options.deterministic &&
-              spec_.kind == CollectiveKind::kAllReduce && known && bytes >= kAdaptiveBytes;
-  advice_[0] = {0, options.bucket_bytes, 0};
+              spec_.kind == CollectiveKind::kAllReduce && known && bytes_ >= kAdaptiveBytes;
+  advice_[0].bucket_bytes = options.BucketBytes(spec_.device);
 }
 
 Call* Group::FindCall(uint64_t number) {
@@ -71,15 +71,20 @@ std::shared_ptr<const BucketLayout> Group::LayoutBy(int64_t bucket_bytes) {
 void Group::Layout(Call* call) {
   if (call->number == 0) {
     call->layout = first_layout_;
+    call->bucket_bytes = options_.BucketBytes(spec_.device);
   } else {
     const uint64_t epoch = EpochOf(call->number);
     const auto advice = advice_.find(epoch);
     if (order_.empty() || advice == advice_.end()) return;
     call->plans = advice->second.plans;
-    call->layout = LayoutBy(advice->second.bucket_bytes);
+    call->bucket_bytes = advice->second.bucket_bytes;
+    call->device_plan = advice->second.device_plan;
+    call->has_device_plan = advice->second.has_device_plan;
+    call->layout = LayoutBy(call->bucket_bytes);
     advice_.erase(advice_.begin(), advice_.lower_bound(epoch > 0 ? epoch - 1 : 0));
   }
   call->started_at.assign(call->layout->buckets.size(), 0);
+  if (spec_.device) call->device_plan_names.resize(call->layout->buckets.size());
   call->unfinished = static_cast<int>(call->layout->buckets.size());
   call->started.assign(call->layout->buckets.size(), false);
   for (const auto& bucket : call->layout->buckets) {

@@ -24,7 +24,8 @@ struct Arrival {
   void* out = nullptr;
   int64_t count = 0;
   Engine::Done done;
-  Engine::Allocate allocate;  // all-gather only
+  Engine::Allocate allocate;           // all-gather only
+  std::shared_ptr<DeviceEvent> ready;  // GPU memory only
 };
 
 // One execution of the group's call site: every tensor arrives once.
@@ -39,6 +40,10 @@ struct Call {
   std::vector<bool> started;                   // by bucket
   std::vector<int64_t> started_at;             // by bucket, nanoseconds
   int plans = 0;                               // version of the table
+  int64_t bucket_bytes = 0;                    // of the layout
+  DevicePlan device_plan;                      // GPU memory: of large buckets, if has_device_plan
+  bool has_device_plan = false;
+  std::vector<std::string> device_plan_names;  // GPU memory: by bucket, once started
   int64_t first_arrival_at = 0;                // nanoseconds
   int64_t last_arrival_at = 0;                 // likewise, once all have arrived
   int unfinished = 0;                          // buckets
@@ -82,7 +87,9 @@ class Group {
   bool adaptive() const { return adaptive_; }
   uint64_t EpochOf(uint64_t call) const { return adaptive_ ? call / kEpochCalls : 0; }
   void SetAdvice(uint64_t epoch, const Advice& advice);
-  const std::vector<int64_t>& tensor_bytes() const { return tensor_bytes_; }  // if adaptive
+  // If adaptive: of each tensor, and of all.
+  const std::vector<int64_t>& tensor_bytes() const { return tensor_bytes_; }
+  int64_t bytes() const { return bytes_; }
 
   bool waits_for_rank0() const;
 
@@ -102,6 +109,7 @@ class Group {
   const EngineOptions options_;
   bool agreed_ = false;
   std::vector<int64_t> tensor_bytes_;
+  int64_t bytes_ = 0;
   bool adaptive_ = false;
   std::map<uint64_t, Advice> advice_;  // by epoch
   std::shared_ptr<const BucketLayout> first_layout_;

@@ -73,6 +73,8 @@ const char* NameOf(CollectiveKind kind) {
   return "unknown";
 }
 
+const char* MemoryOf(const GroupSpec& spec) { return spec.device ? "GPU memory" : "host memory"; }
+
 int64_t TensorSpec::count() const {
   int64_t n = 1;
   for (int64_t dim : shape) {
@@ -94,6 +96,9 @@ Status Validate(const GroupSpec& spec, int size) {
   if (spec.tensors.empty()) return InvalidArgument(where + " has no tensors");
   if (spec.kind != CollectiveKind::kAllReduce && spec.tensors.size() != 1) {
     return InvalidArgument(where + " takes one tensor, not " + std::to_string(spec.tensors.size()));
+  }
+  if (spec.device && spec.kind != CollectiveKind::kAllReduce) {
+    return InvalidArgument(where + ": only all-reduces work on GPU memory");
   }
   if (spec.root < 0 || spec.root >= size) {
     return InvalidArgument(where + ": root " + std::to_string(spec.root) +
@@ -123,6 +128,7 @@ std::string Serialize(const GroupSpec& spec) {
   PutNumber(&out, static_cast<int64_t>(spec.kind));
   PutNumber(&out, static_cast<int64_t>(spec.op));
   PutNumber(&out, spec.root);
+  PutNumber(&out, spec.device ? 1 : 0);
   PutNumber(&out, static_cast<int64_t>(spec.tensors.size()));
   for (const TensorSpec& tensor : spec.tensors) {
     PutText(&out, tensor.name);
@@ -135,16 +141,18 @@ std::string Serialize(const GroupSpec& spec) {
 
 Status Parse(const std::string& text, GroupSpec* spec) {
   Reader reader(text);
-  int64_t kind, op, root, tensors;
+  int64_t kind, op, root, device, tensors;
   const Status malformed = Internal("a group's specification arrived malformed");
   if (!reader.Text(&spec->key) || !reader.Number(&kind) || !reader.Number(&op) ||
-      !reader.Number(&root) || !reader.Length(&tensors, 3 * sizeof(int64_t))) {
+      !reader.Number(&root) || !reader.Number(&device) ||
+      !reader.Length(&tensors, 3 * sizeof(int64_t))) {
     return malformed;
   }
   if (kind < 0 || kind > 2 || op < 0 || op > 1) return malformed;
   spec->kind = static_cast<CollectiveKind>(kind);
   spec->op = static_cast<ReduceOp>(op);
   spec->root = static_cast<int>(root);
+  spec->device = device != 0;
   spec->tensors.resize(static_cast<size_t>(tensors));
   for (TensorSpec& tensor : spec->tensors) {
     if (!ParseTensor(&reader, &tensor)) return malformed;
@@ -178,6 +186,10 @@ std::string Difference(const GroupSpec& a, int rank_a, const GroupSpec& b, int r
     if (x.dtype != y.dtype || x.shape != y.shape) {
       return which + ToString(x) + OnRank(rank_a) + ", " + ToString(y) + OnRank(rank_b);
     }
+  }
+  if (a.device != b.device) {
+    return "tensor 0: " + ToString(a.tensors[0]) + " in " + MemoryOf(a) + OnRank(rank_a) + ", in " +
+           MemoryOf(b) + OnRank(rank_b);
   }
   if (a.key != b.key) {
     return "call site '" + a.key + "'" + OnRank(rank_a) + ", '" + b.key + "'" + OnRank(rank_b) +

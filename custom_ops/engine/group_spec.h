@@ -28,6 +28,7 @@ struct GroupSpec {
   CollectiveKind kind = CollectiveKind::kAllReduce;
   ReduceOp op = ReduceOp::kSum;
   int root = 0;
+  bool device = false;              // tensors are in GPU memory; all-reduce only
   std::vector<TensorSpec> tensors;  // one for broadcast and all-gather
 
   // The id that travels in message tags; equal on every rank because the key is.
@@ -36,6 +37,9 @@ struct GroupSpec {
 
 // kInvalidArgument when the specification makes no sense by itself.
 Status Validate(const GroupSpec& spec, int size);
+
+// "GPU memory"
+const char* MemoryOf(const GroupSpec& spec);
 
 // "'dense/kernel' float32 [784,128]"
 std::string ToString(const TensorSpec& tensor);

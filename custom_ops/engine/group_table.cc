@@ -24,7 +24,7 @@ Status GroupTable::Register(const GroupSpec& spec, int size, uint64_t* id, uint6
   return OkStatus();
 }
 
-Status GroupTable::Check(uint64_t id, CollectiveKind kind, int index, int64_t count,
+Status GroupTable::Check(uint64_t id, CollectiveKind kind, bool device, int index, int64_t count,
                          std::shared_ptr<const GroupSpec>* spec) const {
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -40,6 +40,10 @@ Status GroupTable::Check(uint64_t id, CollectiveKind kind, int index, int64_t co
   if (found.kind != kind) {
     return InvalidArgument("'" + found.key + "' is registered for " + NameOf(found.kind) +
                            " and called for " + NameOf(kind));
+  }
+  if (found.device != device) {
+    return InvalidArgument("'" + found.key + "' is registered for tensors in " + MemoryOf(found) +
+                           " and called with one in " + (device ? "GPU" : "host") + " memory");
   }
   if (index < 0 || index >= static_cast<int>(found.tensors.size())) {
     return InvalidArgument("'" + found.key + "' has no tensor " + std::to_string(index));

@@ -18,9 +18,9 @@ class GroupTable {
   // keys have the same id.
   Status Register(const GroupSpec& spec, int size, uint64_t* id, uint64_t* sequence, bool* is_new);
 
-  // Checks that tensor `index` of group `id` takes `count` elements by way of `kind`, and returns
-  // the specification.
-  Status Check(uint64_t id, CollectiveKind kind, int index, int64_t count,
+  // Checks that tensor `index` of group `id` takes `count` elements by way of `kind`, in GPU memory
+  // if `device`, and returns the specification.
+  Status Check(uint64_t id, CollectiveKind kind, bool device, int index, int64_t count,
                std::shared_ptr<const GroupSpec>* spec) const;
 
  private:

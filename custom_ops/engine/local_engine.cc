@@ -1,5 +1,4 @@
 // The engine of a world of one: every collective is a copy.
-#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -31,6 +30,19 @@ class LocalEngine : public Engine {
   void AllReduce(uint64_t group, int index, const void* in, void* out, int64_t count,
                  Done done) override {
     done(Move(group, CollectiveKind::kAllReduce, index, in, out, count));
+  }
+
+  void AllReduceOnDevice(uint64_t group, int index, const void* in, void* out, int64_t count, void*,
+                         Done done) override {
+    Status status = health();
+    std::shared_ptr<const GroupSpec> spec;
+    if (status.ok()) {
+      status = groups_.Check(group, CollectiveKind::kAllReduce, true, index, count, &spec);
+    }
+    // Nothing here can copy GPU memory.
+    if (status.ok() && in != out) status = Internal("a world of one reduces GPU memory in place");
+    if (status.ok()) Note(*spec, index, count, NowNanos());
+    done(status);
   }
 
   void Broadcast(uint64_t group, const void* in, void* out, int64_t count, Done done) override {
@@ -65,13 +77,19 @@ class LocalEngine : public Engine {
               int64_t count) {
     DDL_RETURN_IF_ERROR(health());
     std::shared_ptr<const GroupSpec> spec;
-    DDL_RETURN_IF_ERROR(groups_.Check(group, kind, index, count, &spec));
+    DDL_RETURN_IF_ERROR(groups_.Check(group, kind, false, index, count, &spec));
+    const int64_t begin = NowNanos();
     const int64_t bytes = count * static_cast<int64_t>(SizeOf(spec->tensors[index].dtype));
-    recorder_.TensorArrived();
-    recorder_.CollectiveStarted("self", bytes, NowNanos());
     if (in != out && bytes > 0) std::memcpy(out, in, bytes);
-    recorder_.CollectiveEnded(NowNanos());
+    Note(*spec, index, count, begin);
     return OkStatus();
+  }
+
+  void Note(const GroupSpec& spec, int index, int64_t count, int64_t begin) {
+    recorder_.TensorArrived();
+    recorder_.CollectiveStarted(
+        "self", count * static_cast<int64_t>(SizeOf(spec.tensors[index].dtype)), begin);
+    recorder_.CollectiveEnded(NowNanos());
   }
 
   void Fail(const Status& status) {

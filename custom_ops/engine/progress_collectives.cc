@@ -89,7 +89,9 @@ void ProgressEngine::OnOrder(const std::string& payload) {
 void ProgressEngine::StartComplete(Group* group, Call* call) {
   if (!failure_.ok()) return;  // what waits is told so; there may be no plans to start with
   for (int bucket : group->TakeComplete(call)) {
-    if (group->spec().kind == CollectiveKind::kAllGather) {
+    if (group->spec().device) {
+      QueueDeviceBucket(group, call, bucket);
+    } else if (group->spec().kind == CollectiveKind::kAllGather) {
       StartGather(group, call);
     } else {
       StartBucket(group, call, bucket);
@@ -206,13 +208,16 @@ void ProgressEngine::BucketDone(Group* group, uint64_t number, int bucket) {
     dones.push_back(std::move(call->arrivals[index].done));
     call->arrivals[index].done = nullptr;
   }
-  if (call->unfinished == 1) Measure(group, *call);
+  if (call->unfinished == 1) Measure(group, *call, now);
   group->BucketFinished(call, &recorder_);
   for (Done& done : dones) done(OkStatus());
 }
 
 void ProgressEngine::OnControl(int peer, ControlKind kind, std::string payload) {
   if (kind == ControlKind::kLinks) return;  // of a rank that is late with measuring
+  if (kind == ControlKind::kDeviceSetup) return;
+  if (kind == ControlKind::kDeviceOrder) return OnDeviceOrder(payload);
+  if (kind == ControlKind::kLast) return OnLast(peer, payload);
   if (kind == ControlKind::kOrder) return OnOrder(payload);
   if (kind == ControlKind::kPlans) return OnPlans(payload);
   if (kind == ControlKind::kReport) return OnReport(peer, payload);
@@ -229,6 +234,7 @@ void ProgressEngine::OnControl(int peer, ControlKind kind, std::string payload) 
 
 void ProgressEngine::OnBye(int peer) {
   left_[peer] = true;
+  left_at_[peer] = Clock::now();
   next_check_ = Clock::now();  // something may wait for it that no message is posted for
 }
 

@@ -1,6 +1,7 @@
-// The engine of a world of several ranks. Internal to engine/. Its functions stand in five files:
+// The engine of a world of several ranks. Internal to engine/. Its functions stand in seven files:
 // progress_engine.cc (the interface), progress_loop.cc (who drives), progress_collectives.cc (the
-// work), progress_plans.cc (which plans) and progress_watch.cc (deadlines and failures).
+// work), progress_device.cc (the work on GPU memory), progress_plans.cc (which plans),
+// progress_watch.cc (deadlines and failures) and progress_last.cc (what stuck GPUs were doing).
 //
 // Threading: op threads put submissions into the inbox (mutex_) and wake the progress thread. The
 // thread that holds drive_mutex_ owns everything else, the communicator included, and runs all
@@ -9,6 +10,7 @@
 #define TF_DDL_ENGINE_PROGRESS_ENGINE_H_
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +21,8 @@
 
 #include "engine/adviser.h"
 #include "engine/agreement.h"
+#include "engine/device_order.h"
+#include "engine/device_plans.h"
 #include "engine/engine.h"
 #include "engine/group.h"
 #include "engine/group_table.h"
@@ -33,7 +37,8 @@ inline std::string RankText(int rank) { return "rank " + std::to_string(rank); }
 
 class ProgressEngine : public Engine, public CommunicatorEvents {
  public:
-  ProgressEngine(std::unique_ptr<Communicator> communicator, const EngineOptions& options);
+  ProgressEngine(std::unique_ptr<Communicator> communicator, const EngineOptions& options,
+                 std::unique_ptr<DeviceCommunicator> device);
   ~ProgressEngine() override;
 
   int rank() const override { return rank_; }
@@ -43,6 +48,8 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   Status RegisterGroup(const GroupSpec& spec, uint64_t* group) override;
   void AllReduce(uint64_t group, int index, const void* in, void* out, int64_t count,
                  Done done) override;
+  void AllReduceOnDevice(uint64_t group, int index, const void* in, void* out, int64_t count,
+                         void* stream, Done done) override;
   void Broadcast(uint64_t group, const void* in, void* out, int64_t count, Done done) override;
   void AllGather(uint64_t group, const void* in, int64_t count, Allocate allocate,
                  Done done) override;
@@ -69,7 +76,15 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
     std::unique_ptr<Group> new_group;
   };
 
+  // A bucket in GPU memory that has ended, noted by the device communicator's thread.
+  struct DeviceEnd {
+    DeviceBucket bucket;
+    int64_t at = 0;  // nanoseconds
+  };
+
   void Submit(CollectiveKind kind, uint64_t group, int index, Arrival arrival);
+  // Of the device communicator's thread.
+  void DeviceBucketEnded(const DeviceBucket& bucket, const Status& status);
   void WakeUnlessLent();
 
   void Run();  // the progress thread
@@ -92,8 +107,21 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void StartGather(Group* group, Call* call);
   void BucketDone(Group* group, uint64_t call, int bucket);
   void BucketTook(Group* group, const Call& call, int bucket, int64_t now);
+  void QueueDeviceBucket(Group* group, Call* call, int bucket);
+  void StartDeviceBucket(const DeviceTurn& turn);
+  void StartDeviceTurns();
+  void OnDeviceOrder(const std::string& payload);
+  void SendDeviceOrder(const std::string& payload);
+  bool DrainDeviceEnds();
+  void CheckDeviceLeft(const Group& group, const Call& call);
+  std::string DescribeDeviceWait(const Group& group, const Call& call) const;
+  std::string DescribeTurn(const DeviceTurn& turn) const;
+  std::string OwnLast() const;
+  void AskForLast(const Status& status);
+  void OnLast(int peer, const std::string& payload);
+  void CheckLast();
   void ChooseFirstPlans();
-  void Measure(Group* group, const Call& call);
+  void Measure(Group* group, const Call& call, int64_t now);
   void OnReport(int peer, const std::string& payload);
   void Advise(Group* group, uint64_t epoch);
   void OnPlans(const std::string& payload);
@@ -105,6 +133,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void FailEverything();
 
   const std::unique_ptr<Communicator> communicator_;
+  std::unique_ptr<DeviceCommunicator> device_;  // may be null; constant until the end
   const EngineOptions options_;
   const int rank_;
   const int size_;
@@ -112,12 +141,15 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   Recorder recorder_;
 
   mutable std::mutex mutex_;
-  std::vector<Submission> inbox_;  // guarded by mutex_
-  Status health_;                  // guarded by mutex_
-  Status abort_request_;           // guarded by mutex_
-  bool stop_ = false;              // guarded by mutex_
-  std::string plans_json_;         // guarded by mutex_: the front of PlansJson
-  std::vector<std::string> news_;  // guarded by mutex_
+  std::vector<Submission> inbox_;       // guarded by mutex_
+  Status health_;                       // guarded by mutex_
+  Status abort_request_;                // guarded by mutex_
+  bool stop_ = false;                   // guarded by mutex_
+  std::string plans_json_;              // guarded by mutex_: the front of PlansJson
+  std::vector<std::string> news_;       // guarded by mutex_
+  std::vector<DeviceEnd> device_ends_;  // guarded by mutex_
+  int device_running_ = 0;              // guarded by mutex_: collectives whose `done` has not run
+  std::condition_variable device_stopped_;  // device_running_ is 0
 
   std::mutex drive_mutex_;
   std::atomic<bool> lent_{false};  // the thread in Lend looks at the inbox
@@ -139,6 +171,19 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   Agreement agreement_;                   // used on rank 0
   std::vector<bool> left_;                // by rank: said goodbye
   int in_flight_ = 0;                     // collectives
+  DevicePlans device_plans_;              // used on rank 0
+  DeviceOrder device_order_;
+  int64_t device_started_ = 0;
+  int64_t device_ended_ = 0;
+  std::vector<Deadline> left_at_;  // by rank, where left_ is set
+  // A deadline has passed, and the ranks have been asked for their last collectives.
+  struct Asked {
+    Status why;
+    Deadline until;
+    std::vector<std::string> answers;  // by rank
+  };
+  std::unique_ptr<Asked> asked_;
+  Deadline others_ask_until_;  // another rank asks, and will say why the job fails
   Status failure_;
   bool goodbye_ = false;
   Deadline next_check_;  // when CheckDeadlines is due

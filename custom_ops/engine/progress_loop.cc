@@ -24,6 +24,7 @@ constexpr int64_t kTakeOverNanos = 20 * 1000;
 bool ProgressEngine::Turn() {
   bool moved = DrainInbox();
   moved = communicator_->Poll() || moved;
+  if (device_ != nullptr) moved = DrainDeviceEnds() || moved;
   if (!ending() && Clock::now() >= next_check_) CheckDeadlines();
   return moved;
 }
@@ -73,7 +74,7 @@ void ProgressEngine::Lend(const std::function<void()>& start,
   bool more = in_flight_ > 0 || ending() || !communicator_->PrepareSleep();
   if (!more) {
     std::lock_guard<std::mutex> lock(mutex_);
-    more = !inbox_.empty() || stop_ || !abort_request_.ok();
+    more = !inbox_.empty() || !device_ends_.empty() || stop_ || !abort_request_.ok();
   }
   if (more) communicator_->Wake();
 }

@@ -26,7 +26,8 @@ std::string SharedSettings(const EngineOptions& options, const Topology& topolog
   const Digest digest = hash.Finish();
   std::ostringstream out;
   out << "bucket_bytes=" << options.bucket_bytes
-      << " first_bucket_bytes=" << options.first_bucket_bytes << " autotune=" << options.autotune
+      << " first_bucket_bytes=" << options.first_bucket_bytes
+      << " tune_buckets=" << options.tune_buckets << " autotune=" << options.autotune
       << " deterministic=" << options.deterministic
       << " compression=" << static_cast<int>(options.compression) << " topology=#"
       << (digest[0] << 16 | digest[1] << 8 | digest[2]);
@@ -53,7 +54,8 @@ double Seconds(int64_t nanos) { return static_cast<double>(nanos) * 1e-9; }
 // Rank 0, before anything else is sent: the table that everybody starts with.
 void ProgressEngine::ChooseFirstPlans() {
   if (rank_ != 0) return;
-  const Status status = adviser_.ChooseFirst();
+  Status status = adviser_.ChooseFirst();
+  if (status.ok() && device_ != nullptr) status = device_plans_.CheckWishes();
   if (!status.ok()) return Fail(status);
   PublishPlans(0);
   const std::string payload =
@@ -64,9 +66,8 @@ void ProgressEngine::ChooseFirstPlans() {
 }
 
 // The end of a call on this rank.
-void ProgressEngine::Measure(Group* group, const Call& call) {
+void ProgressEngine::Measure(Group* group, const Call& call, int64_t now) {
   if (!group->adaptive()) return;
-  const int64_t now = NowNanos();
   const uint64_t epoch = group->EpochOf(call.number);
   EpochTimes& times = times_[group->id()];
   if (times.epoch != epoch) times = EpochTimes{epoch, {}, {}};
@@ -108,6 +109,7 @@ void ProgressEngine::PublishPlans(int version) {
          << ",\"name\":" << JsonQuoted(ToString(entry.spec)) << "}";
   }
   text << "]";
+  if (device_ != nullptr) text << ",\"device\":" << JsonQuoted(device_->Describe());
   std::lock_guard<std::mutex> lock(mutex_);
   plans_json_ = text.str();
 }
@@ -134,7 +136,8 @@ void ProgressEngine::OnReport(int peer, const std::string& payload) {
 
 void ProgressEngine::Advise(Group* group, uint64_t epoch) {
   const int known = book_.newest();
-  const Advice advice = adviser_.For(group->id(), group->tensor_bytes(), epoch);
+  const Advice advice = adviser_.For(group->id(), group->tensor_bytes(), epoch,
+                                     group->spec().device ? &device_plans_ : nullptr);
   for (std::string& text : adviser_.TakeNews()) {
     if (text.rfind("tuned", 0) == 0) {
       DDL_LOG(kInfo) << text;
@@ -190,7 +193,7 @@ void ProgressEngine::OnPlans(const std::string& payload) {
 
 void ProgressEngine::Follow(Group* group, uint64_t epoch, const Advice& advice) {
   PublishPlans(advice.plans);
-  communicator_->UseSockets(advice.sockets);
+  if (advice.sockets != kSocketsAsTheyAre) communicator_->UseSockets(advice.sockets);
   group->SetAdvice(epoch, advice);
   for (const auto& call : group->calls()) StartComplete(group, call.get());
 }

@@ -17,6 +17,7 @@ constexpr double kCheckSeconds = 0.5;
 void ProgressEngine::OnFailure(int, const Status& status) { Fail(status); }
 
 void ProgressEngine::CheckDeadlines() {
+  if (asked_ != nullptr) return CheckLast();
   const auto now = Clock::now();
   next_check_ = DeadlineIn(kCheckSeconds);
   for (const auto& entry : groups_) {
@@ -24,16 +25,19 @@ void ProgressEngine::CheckDeadlines() {
     for (const auto& call : group.calls()) {
       const double age = std::chrono::duration<double>(now - call->first_arrival).count();
       if (age > options_.timeout) {
-        return Fail(DeadlineExceeded(RankText(rank_) + " (" + communicator_->HostOf(rank_) +
-                                     ") waited " + std::to_string(static_cast<int64_t>(age)) +
-                                     " s: " + DescribeWait(group, *call) +
-                                     ". Raise DDL_TIMEOUT if a step may take that long"));
+        const Status status = DeadlineExceeded(
+            RankText(rank_) + " (" + communicator_->HostOf(rank_) + ") waited " +
+            std::to_string(static_cast<int64_t>(age)) + " s: " + DescribeWait(group, *call) +
+            ". Raise DDL_TIMEOUT if a step may take that long");
+        return group.spec().device ? AskForLast(status) : Fail(status);
       }
       if (age > options_.stall_warning && !call->warned) {
         call->warned = true;
         DDL_LOG(kWarning) << "no progress for " << static_cast<int64_t>(age)
                           << " s: " << DescribeWait(group, *call);
       }
+      if (group.spec().device) CheckDeviceLeft(group, *call);
+      if (!failure_.ok()) return;
       if (group.agreed() && !group.waits_for_rank0()) continue;
       for (int peer = 0; peer < size_; ++peer) {  // only rank 0 can lift these waits
         if (left_[peer] && (peer == 0 || rank_ == 0)) {
@@ -60,6 +64,7 @@ std::string ProgressEngine::DescribeWait(const Group& group, const Call& call) c
            (rank_ == 0 ? std::string("an earlier call teaches") : "rank 0 has to say") +
            " of its buckets and plans";
   }
+  if (group.spec().device) return site + " " + DescribeDeviceWait(group, call);
   return site + " waits for " + communicator_->DescribeWaiting();
 }
 
@@ -88,6 +93,13 @@ void ProgressEngine::FailEverything() {
   for (Submission& submission : submissions) {
     if (submission.arrival.done) submission.arrival.done(failure_);
   }
+  bool running;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    running = device_running_ > 0;
+  }
+  // Last, since it may take two seconds: the peers know by now.
+  if (device_ != nullptr && (failed || running)) device_->Abort(failure_);
 }
 
 }  // namespace tf_ddl

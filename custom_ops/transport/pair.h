@@ -74,6 +74,9 @@ enum class ControlKind : uint32_t {
   kLinks = 6,   // communicator: measured links, and the model made of them
   kPlans = 7,   // engine: rank 0's choice of plans
   kReport = 8,  // engine: what a rank measured while training
+  kDeviceSetup = 9,   // before the engine: who can use its GPU, and what all do
+  kDeviceOrder = 10,  // engine: in which order rank 0 starts buckets in GPU memory
+  kLast = 11,         // engine: "?", or the last collectives of a rank, as text
 };
 
 class PairEvents {
