@@ -1,69 +1,27 @@
 // Kernels of ops/ddl_ops.cc. All are asynchronous: ComputeAsync hands the buffers to the engine and
 // returns; the engine's callback finishes the op. Tensors live in the op's context until then.
 //
-// On a GPU device the tensors are in host memory: TensorFlow copies the gradients there and back.
+// On a GPU device the tensors are in host memory: TensorFlow copies them there and back. Those of
+// device_kernels.cc stay where they are.
 #include <algorithm>
-#include <atomic>
-#include <cstring>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/engine.h"
+#include "kernels/all_reduce.h"
 #include "kernels/completion.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace tf_ddl {
 namespace {
 
-using tensorflow::AsyncOpKernel;
 using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
-
-// What all kernels have: an engine, a group, and a name for messages.
-class CollectiveKernel : public AsyncOpKernel {
- public:
-  CollectiveKernel(OpKernelConstruction* ctx, const char* what) : AsyncOpKernel(ctx), what_(what) {
-    int64_t group;
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("engine", &handle_));
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("group", &group));
-    group_ = static_cast<uint64_t>(group);
-  }
-
- protected:
-  // Null, with the op's status set, when the engine is gone.
-  std::shared_ptr<Engine> FindEngineOrFail(OpKernelContext* ctx) const {
-    std::shared_ptr<Engine> engine = FindEngine(handle_);
-    if (engine == nullptr) {
-      ctx->SetStatus(absl::FailedPreconditionError(
-          absl::StrCat(what_, ": tf_ddl has been shut down in this process; create the strategy ",
-                       "and trace the function again")));
-    }
-    return engine;
-  }
-
-  // "all-reduce of 'dense/kernel' and 3 more on rank 1", for messages.
-  std::string Where(const Engine& engine, const std::string& tensor, int more = 0) const {
-    return absl::StrCat(what_, " of '", tensor, "'",
-                        more > 0 ? absl::StrCat(" and ", more, " more") : "", " on rank ",
-                        engine.rank());
-  }
-
-  uint64_t group() const { return group_; }
-
- private:
-  const char* const what_;
-  int64_t handle_ = 0;
-  uint64_t group_ = 0;
-};
-
-void* Data(Tensor* tensor) { return const_cast<char*>(tensor->tensor_data().data()); }
-const void* Data(const Tensor& tensor) { return tensor.tensor_data().data(); }
 
 bool HasFixedSize(tensorflow::DataType dtype) { return tensorflow::DataTypeCanUseMemcpy(dtype); }
 
@@ -87,100 +45,6 @@ absl::Status NotFixedSize(const char* what, tensorflow::DataType dtype) {
   return absl::InvalidArgumentError(
       absl::StrCat(what, " moves numbers and booleans, not ", tensorflow::DataTypeString(dtype)));
 }
-
-// What a rank puts into an all-reduce: its tensor, or zeros (in `output`) if it has nothing to say,
-// such as the NaN gradients of no rows.
-const void* Contribution(OpKernelContext* ctx, int input, int contributes, Tensor* output) {
-  if (ctx->input(contributes).scalar<bool>()()) return Data(ctx->input(input));
-  std::memset(Data(output), 0, output->tensor_data().size());
-  return Data(output);
-}
-
-class AllReduceKernel : public CollectiveKernel {
- public:
-  explicit AllReduceKernel(OpKernelConstruction* ctx) : CollectiveKernel(ctx, "all-reduce") {
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("index", &index_));
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("tensor_name", &name_));
-  }
-
-  void ComputeAsync(OpKernelContext* ctx, DoneCallback done) override {
-    const Tensor& input = ctx->input(0);
-    Tensor* output = nullptr;
-    OP_REQUIRES_OK_ASYNC(ctx, ctx->forward_input_or_allocate_output({0}, 0, input.shape(), &output),
-                         done);
-    auto engine = FindEngineOrFail(ctx);
-    if (engine == nullptr) return done();
-    auto finish = FinishOp(ctx, engine, Where(*engine, name_), std::move(done));
-    if (finish == nullptr) return;
-    const void* in = Contribution(ctx, 0, 2, output);
-    engine->AllReduce(group(), index_, in, Data(output), output->NumElements(), std::move(finish));
-  }
-
- private:
-  int index_ = 0;
-  std::string name_;
-};
-
-// Finishes once, after `count` calls of Done, with the first error.
-class Countdown {
- public:
-  Countdown(int count, Engine::Done done) : left_(count), done_(std::move(done)) {}
-
-  void Done(const Status& status) {
-    if (!status.ok()) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (status_.ok()) status_ = status;
-    }
-    if (--left_ == 0) done_(status_);
-  }
-
- private:
-  std::atomic<int> left_;
-  std::mutex mutex_;
-  Status status_;  // guarded by mutex_ until left_ is 0
-  Engine::Done done_;
-};
-
-class GroupAllReduceKernel : public CollectiveKernel {
- public:
-  explicit GroupAllReduceKernel(OpKernelConstruction* ctx) : CollectiveKernel(ctx, "all-reduce") {
-    OP_REQUIRES_OK(ctx, ctx->GetAttr("tensor_names", &names_));
-  }
-
-  void ComputeAsync(OpKernelContext* ctx, DoneCallback done) override {
-    const int n = ctx->num_outputs();
-    std::vector<Tensor*> outputs(n);
-    for (int i = 0; i < n; ++i) {
-      OP_REQUIRES_OK_ASYNC(
-          ctx, ctx->forward_input_or_allocate_output({i}, i, ctx->input(i).shape(), &outputs[i]),
-          done);
-    }
-    auto engine = FindEngineOrFail(ctx);
-    if (engine == nullptr) return done();
-    const std::string name = names_.empty() ? "" : names_.front();
-    auto finish = FinishOp(ctx, engine, Where(*engine, name, n - 1), std::move(done));
-    if (finish == nullptr) return;
-    // The context is gone once the last tensor is done.
-    struct Buffers {
-      const void* in;
-      void* out;
-      int64_t count;
-    };
-    std::vector<Buffers> buffers(n);
-    for (int i = 0; i < n; ++i) {
-      buffers[i] = {Contribution(ctx, i, n + 1, outputs[i]), Data(outputs[i]),
-                    outputs[i]->NumElements()};
-    }
-    auto countdown = std::make_shared<Countdown>(n, std::move(finish));
-    for (int i = 0; i < n; ++i) {
-      engine->AllReduce(group(), i, buffers[i].in, buffers[i].out, buffers[i].count,
-                        [countdown](const Status& status) { countdown->Done(status); });
-    }
-  }
-
- private:
-  std::vector<std::string> names_;
-};
 
 class BroadcastKernel : public CollectiveKernel {
  public:
@@ -314,9 +178,10 @@ class KeepKernel : public tensorflow::OpKernel {
 REGISTER_KERNEL_BUILDER(Name("DdlKeep").Device(tensorflow::DEVICE_CPU), KeepKernel);
 REGISTER_KERNEL_BUILDER(Name("DdlKeep").Device(tensorflow::DEVICE_GPU), KeepKernel);
 
-REGISTER_KERNEL_BUILDER(Name("DdlAllReduce").Device(tensorflow::DEVICE_CPU), AllReduceKernel);
+REGISTER_KERNEL_BUILDER(Name("DdlAllReduce").Device(tensorflow::DEVICE_CPU),
+                        AllReduceKernel<HostMemory>);
 REGISTER_KERNEL_BUILDER(Name("DdlGroupAllReduce").Device(tensorflow::DEVICE_CPU),
-                        GroupAllReduceKernel);
+                        GroupAllReduceKernel<HostMemory>);
 REGISTER_KERNEL_BUILDER(Name("DdlBroadcast").Device(tensorflow::DEVICE_CPU), BroadcastKernel);
 REGISTER_KERNEL_BUILDER(Name("DdlAllGather").Device(tensorflow::DEVICE_CPU), AllGatherKernel);
 
@@ -326,14 +191,14 @@ REGISTER_KERNEL_BUILDER(Name("DdlAllReduce")
                             .HostMemory("token")
                             .HostMemory("contributes")
                             .HostMemory("output"),
-                        AllReduceKernel);
+                        AllReduceKernel<HostMemory>);
 REGISTER_KERNEL_BUILDER(Name("DdlGroupAllReduce")
                             .Device(tensorflow::DEVICE_GPU)
                             .HostMemory("inputs")
                             .HostMemory("token")
                             .HostMemory("contributes")
                             .HostMemory("outputs"),
-                        GroupAllReduceKernel);
+                        GroupAllReduceKernel<HostMemory>);
 REGISTER_KERNEL_BUILDER(
     Name("DdlBroadcast").Device(tensorflow::DEVICE_GPU).HostMemory("input").HostMemory("output"),
     BroadcastKernel);

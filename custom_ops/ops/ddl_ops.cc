@@ -85,6 +85,42 @@ REGISTER_OP("DdlGroupAllReduce")
 All-reduces all tensors of a group at once: for eager mode, where ops run one after another.
 )doc");
 
+REGISTER_OP("DdlDeviceAllReduce")
+    .Input("input: T")
+    .Input("token: int8")
+    .Input("contributes: bool")
+    .Output("output: T")
+    .Attr("T: {float, double, half, bfloat16}")
+    .Attr("engine: int")
+    .Attr("group: int")
+    .Attr("index: int")
+    .Attr("reduce_op: {'sum', 'mean'}")
+    .Attr("tensor_name: string")
+    .Attr("inplace: bool = true")
+    .SetIsDistributedCommunication()
+    .SetShapeFn(tensorflow::shape_inference::UnchangedShape)
+    .Doc(R"doc(
+DdlAllReduce of a tensor in GPU memory, which never visits the host. The group is registered as one
+in device memory.
+)doc");
+
+REGISTER_OP("DdlDeviceGroupAllReduce")
+    .Input("inputs: T")
+    .Input("token: int8")
+    .Input("contributes: bool")
+    .Output("outputs: T")
+    .Attr("T: list({float, double, half, bfloat16}) >= 1")
+    .Attr("engine: int")
+    .Attr("group: int")
+    .Attr("reduce_op: {'sum', 'mean'}")
+    .Attr("tensor_names: list(string)")
+    .Attr("inplace: bool = true")
+    .SetIsDistributedCommunication()
+    .SetShapeFn(GroupShape)
+    .Doc(R"doc(
+DdlGroupAllReduce of tensors in GPU memory.
+)doc");
+
 REGISTER_OP("DdlBroadcast")
     .Input("input: T")
     .Input("token: int8")
