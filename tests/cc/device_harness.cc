@@ -59,7 +59,10 @@ class DeviceWorld::Rank : public DeviceCommunicator {
   int rank() const override { return rank_; }
   int size() const override { return world_->size_; }
   std::string Describe() const override { return "test device " + std::to_string(rank_); }
-  std::vector<DevicePlan> Plans(int64_t) const override { return world_->plans_; }
+  std::vector<DevicePlan> Plans(int64_t) const override {
+    std::lock_guard<std::mutex> lock(world_->mutex_);
+    return world_->plans_;
+  }
   Status RecordReady(void* stream, std::shared_ptr<DeviceEvent>* event) override {
     *event = std::make_shared<GateEvent>(static_cast<TestStream*>(stream));
     return OkStatus();

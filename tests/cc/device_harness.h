@@ -36,13 +36,26 @@ class DeviceWorld {
   std::unique_ptr<DeviceCommunicator> ForRank(int rank);
 
   // All before anything is started:
-  void set_plans(std::vector<DevicePlan> plans) { plans_ = std::move(plans); }
+  void set_plans(std::vector<DevicePlan> plans) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    plans_ = std::move(plans);
+  }
   // How long a collective takes, in seconds.
-  void set_cost(std::function<double(const DevicePlan&, int64_t bytes)> cost) { cost_ = cost; }
+  void set_cost(std::function<double(const DevicePlan&, int64_t bytes)> cost) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    cost_ = std::move(cost);
+  }
   // The n'th Start of `rank` fails, with its device.
-  void FailAt(int rank, int n) { fail_rank_ = rank, fail_at_ = n; }
+  void FailAt(int rank, int n) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    fail_rank_ = rank;
+    fail_at_ = n;
+  }
   // The n'th collective never ends by itself.
-  void StickAt(int n) { stick_at_ = n; }
+  void StickAt(int n) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stick_at_ = n;
+  }
 
   // In what the ranks' collectives differed; empty if in nothing.
   std::string mismatch() const;

@@ -46,6 +46,7 @@ TEST(DeviceFailures, OfADeviceAreTheJobs) {
     WaitForHealth(engine);
     Says(engine.health().message(), "rank 2");
     EXPECT_FALSE(Reduce(engine, group, 10).ok()) << "nothing works afterwards";
+    engine.Shutdown();  // the device is given up last
     EXPECT_GE(world.AbortedSince(rank), 0);
   });
 }
