@@ -80,6 +80,7 @@ class _Config(ctypes.Structure):
         ("autotune", ctypes.c_int32),
         ("tune_buckets", ctypes.c_int32),
         ("deterministic", ctypes.c_int32),
+        ("huge_pages", ctypes.c_int32),
     ]
 
 
@@ -243,6 +244,7 @@ class Engine:
             autotune=int(options.autotune),
             tune_buckets=int(options.bucket_bytes == type(options).bucket_bytes),
             deterministic=int(options.deterministic),
+            huge_pages=int(options.huge_pages),
         )
         handle = ctypes.c_int64()
         _call("ddl_engine_create", ctypes.byref(config), ctypes.byref(handle))

@@ -60,6 +60,8 @@ class Options:
         without it they use TCP. `DDL_SHM`.
       use_cma: whether ranks of one host may read each other's memory directly (cross-memory
         attach). `DDL_CMA`.
+      huge_pages: whether tensors that are read so get pages of 2 MiB (`MADV_COLLAPSE`).
+        `DDL_HUGE_PAGES`.
       interfaces: names of the network interfaces that may be used, separated by commas, such as
         "eth0,eth1"; empty allows all. `DDL_INTERFACES`.
       sockets_per_rail: TCP connections between two hosts on each network that they share.
@@ -127,6 +129,13 @@ class Options:
         "0 or 1",
         0,
         "Whether ranks of one host may read each other's memory directly (cross-memory attach).",
+    )
+    huge_pages: bool = _setting(
+        True,
+        "DDL_HUGE_PAGES",
+        "0 or 1",
+        0,
+        "Whether the kernel is asked to put pages of 2 MiB under tensors that are read so.",
     )
     interfaces: str = _setting(
         "",

@@ -88,6 +88,7 @@ int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, si
     job.sockets_per_rail = config->sockets_per_rail;
     tf_ddl::CommOptions comm;
     comm.measure_links = config->measure_links != 0;
+    comm.huge_pages = config->huge_pages != 0;
     comm.grid = TextOf(config->grid);
     comm.topology = TextOf(config->topology);
     comm.links = TextOf(config->links);

@@ -36,6 +36,7 @@ typedef struct {
   int32_t autotune;
   int32_t tune_buckets;
   int32_t deterministic;
+  int32_t huge_pages;
 } ddl_config;
 
 typedef struct {

@@ -48,6 +48,7 @@ struct CommOptions {
   int max_lanes = 4;          // under way at a time, per colour of a collective
   bool narrow_all = false;    // 16-bit wire formats also where memory is shared (for tests)
   bool measure_links = true;  // else: the usual costs are assumed
+  bool huge_pages = true;     // put large pages under tensors that peers read in place
   // What the user says of the topology: a grid, or all of it as text (plan/topology.h).
   std::string grid;
   std::string topology;

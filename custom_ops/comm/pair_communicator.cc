@@ -59,6 +59,7 @@ PairCommunicator::PairCommunicator(int rank, Mesh mesh, Topology topology,
     pair->set_events(this);
     want_write_[pair->peer()].assign(pair->num_sockets(), false);
     all_pull_ = all_pull_ && pair->can_pull();
+    any_pull_ = any_pull_ || pair->can_pull();
     const bool tcp = std::string(pair->transport()) == "tcp";
     all_memory_ = all_memory_ && !tcp;
     wires_.by_rail[pair->peer()] = tcp;
@@ -140,6 +141,14 @@ void PairCommunicator::Start(std::unique_ptr<Collective> collective) {
   if (failed_ || closed_) return;  // its caller has been told through OnFailure
   // The same on all ranks; sums are rounded only where that saves something.
   if (topology_.OnOneHost() && !options_.narrow_all) collective->wire = WireFormat::kAsIs;
+  if (any_pull_ && options_.huge_pages) {
+    const size_t width = SizeOf(collective->dtype);
+    for (const TensorSegment& segment : collective->segments) {
+      const size_t bytes = static_cast<size_t>(segment.count) * width;
+      if (segment.in != nullptr) huge_pages_.Cover(segment.in, bytes);
+      if (segment.out != segment.in) huge_pages_.Cover(segment.out, bytes);
+    }
+  }
   auto run = std::make_unique<PlanRun>(std::move(collective), options_.max_lanes, &wires_);
   PlanRun* started = run.get();
   runs_.push_back(std::move(run));

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "comm/communicator.h"
 #include "comm/plan_run.h"
 #include "transport/mesh.h"
@@ -87,7 +88,9 @@ class PairCommunicator : public Communicator, public PairEvents {
   std::vector<Held> held_;
   std::vector<bool> gone_;  // by rank: said goodbye
   int polls_since_check_ = 0;
-  bool all_pull_ = true;    // every peer's memory can be read in place
+  bool all_pull_ = true;  // every peer's memory can be read in place
+  bool any_pull_ = false;
+  HugePages huge_pages_;
   bool all_memory_ = true;  // no data travels by socket
   bool failed_ = false;
   bool closed_ = false;

@@ -42,6 +42,7 @@ def test_environment():
             "DDL_AUTOTUNE": "no",
             "DDL_DETERMINISTIC": "1",
             "DDL_CHECK_REPLICAS_EVERY": "0",
+            "DDL_HUGE_PAGES": "0",
         }
     )
     assert chosen == options.Options(
@@ -52,6 +53,7 @@ def test_environment():
         join_timeout=10.0,
         use_shared_memory=False,
         use_cma=False,
+        huge_pages=False,
         interfaces="eth0, eth1",
         sockets_per_rail=3,
         topology="4x8x8",
