@@ -9,13 +9,10 @@
 On other hosts, start every rank with its DDL_* variables; rank 0 prints. Which plan ran is asked of
 the engine, and the same one is simulated.
 
-Costs of links are measured here, by other operations than the ones predicted: the all-reduce of
-eight bytes gives the latency, broadcasts the bandwidth, additions of arrays the cost of adding.
-While an all-reduce goes on all ranks read at once, in a broadcast all but the root; by how much
-that slows each other down is measured with plain copies. Only one kind of link can be measured so:
-all ranks on one host, or each on its own. Otherwise give `--cluster FILE`: the fields of
-`tf_ddl.simulate.Cluster` as JSON. Of test hosts (benchmarks/hosts.sh) the rates are known, less the
-headers of Ethernet, IP and TCP: 1,448 of 1,514 bytes of a frame are data.
+Costs of links and of adding are those that the engine measured of its links when it started
+(`DDL_LINKS` keeps them), by other operations than the ones predicted: messages of two sizes between
+pairs of ranks, while all ranks of a host move data. `--cluster FILE` takes others: the fields of
+`tf_ddl.simulate.Cluster` as JSON.
 """
 
 from __future__ import annotations
@@ -34,13 +31,12 @@ from typing import Any
 
 import numpy as np
 
-from tf_ddl import _core, _runtime, collective, simulate
+from tf_ddl import _plans, _runtime, collective, simulate
 from tf_ddl.bench.workloads import bytes_in_words, parse_size
+from tf_ddl.plan import files
 
 _SIZES = "4KiB,64KiB,1MiB,4MiB,16MiB,100MB"
-_SMALL, _LARGE = 1 << 20, 8 << 20  # bytes of the broadcasts whose difference gives bandwidth
 _MOST_REPEATS = 50
-_DATA_OF_FRAME = 1448 / 1514
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,10 +89,7 @@ def _start_on_test_hosts(hosts: int, rates: Sequence[float], argv: Sequence[str]
 
 
 def _rank(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    if arguments.cluster:
-        cluster = simulate.load(arguments.cluster)
-    else:
-        cluster = _measured_cluster(arguments.seconds, arguments.rates)
+    cluster = simulate.load(arguments.cluster) if arguments.cluster else _measured_cluster()
     rows = []
     for size in arguments.sizes:
         elements = max(1, size // 4)
@@ -150,18 +143,18 @@ def _table(cluster: simulate.Cluster, rows: Sequence[dict[str, Any]]) -> str:
 def _all_reduce(elements: int, rounds: int, seconds: float) -> tuple[str, float]:
     """The plan that ran, and the median seconds of an all-reduce in place, on the slowest rank."""
     array = np.ones(elements, np.float32)
-    before = _plans()
+    before = _plans_run()
     collective.all_reduce(array, out=array)
     if not np.all(array == collective.size()):
         raise RuntimeError(f"a sum of {elements} ones is wrong: {array.min()} to {array.max()}")
-    after = _plans()
+    after = _plans_run()
     ran = [plan for plan in after if after[plan] > before.get(plan, 0)]
     ran.sort(key=lambda plan: plan == "direct")  # as which the ranks compare their calls, too
     array[:] = 0  # sums stay what they are
     return ran[0], _timed(lambda: collective.all_reduce(array, out=array), rounds, seconds)
 
 
-def _plans() -> dict[str, int]:
+def _plans_run() -> dict[str, int]:
     return dict(_runtime.current_engine().stats()["plans"])
 
 
@@ -185,84 +178,30 @@ def _slowest(seconds: float) -> float:
     return float(collective.all_gather(np.array([seconds])).max())
 
 
-def _measured_cluster(seconds: float, rates: Sequence[float]) -> simulate.Cluster:
-    hosts = _ranks_on_hosts()
-    size = collective.size()
-    _, latency = _all_reduce(2, 7, seconds / 2)
-    if rates:
-        known = [simulate.Link(latency * 1e6, _DATA_OF_FRAME * rate / 8000) for rate in rates]
-        return _cluster(hosts, known, seconds)
-    difference = _broadcast(_LARGE, seconds) - _broadcast(_SMALL, seconds)
-    per_byte = max(difference, 1e-7) / (_LARGE - _SMALL)
-    if len(hosts) == 1:
-        everybody, readers = _copy(True, seconds), _copy(False, seconds)
-        per_byte *= max(1.0, everybody / readers)
-    else:
-        per_byte /= size - 1  # the root's interface sends to everybody
-    return _cluster(hosts, [simulate.Link(latency * 1e6, 1e-9 / per_byte)], seconds)
-
-
-def _cluster(
-    hosts: Sequence[int], links: Sequence[simulate.Link], seconds: float
-) -> simulate.Cluster:
+def _measured_cluster() -> simulate.Cluster:
+    """The job's hosts with the links that the engine measured when it started."""
+    deadline = time.monotonic() + 60
+    while not (plans := _runtime.current_engine().plans()).get("links"):
+        if time.monotonic() > deadline:
+            raise SystemExit("the engine has not measured its links within 60 s")
+        time.sleep(0.01)
+    links = files.links_as_json(plans["links"])
+    hosts = _plans.topology(plans["topology"])["hosts"]
+    ranks = max(len(host["ranks"]) for host in hosts)
+    rails = tuple(_link(rail) for rail in links["rails"]) or (_link(links["local"]),)
     return simulate.Cluster(
         name="measured",
         hosts=len(hosts),
-        gpus_per_host=max(hosts),
-        local=links[0],
-        rails=tuple(links),
-        add_gb_per_s=1e-9 / _addition(seconds),
+        gpus_per_host=ranks,
+        local=_link(links["local"]),
+        rails=rails,
+        add_gb_per_s=1e-9 / links["gamma"],
         shared_engine=True,
     )
 
 
-def _ranks_on_hosts() -> list[int]:
-    """Ranks on each host, as far as transports tell; where hosts have several, an error."""
-    size = collective.size()
-    peers = _runtime.current_engine().stats()["peers"]
-    others = [peer["transport"] for peer in peers if peer["rank"] != collective.rank()]
-    remote = collective.all_gather(np.array([sum(name.startswith("tcp") for name in others)]))
-    if not remote.any():
-        return [size]
-    if (remote == size - 1).all():
-        return [1] * size
-    raise SystemExit(
-        f"ranks reach {remote.tolist()} of {size - 1} others by TCP: links within and between "
-        "hosts cannot be told apart here; give --cluster"
-    )
-
-
-def _broadcast(nbytes: int, seconds: float) -> float:
-    """Seconds of a broadcast from rank 0, and of a barrier that keeps it from running ahead."""
-    # Not collective.broadcast, whose new arrays cost page faults.
-    engine = _runtime.current_engine()
-    array, out = np.zeros(nbytes, np.uint8), np.zeros(nbytes, np.uint8)
-    spec = _core.TensorSpec(f"{nbytes} bytes", "bytes", (nbytes,))
-    group = engine.register_group(f"predicted {nbytes}", "broadcast", [spec], root=0)
-
-    def both() -> None:
-        engine.broadcast(group, array, out, nbytes)
-        collective.barrier()
-
-    return _timed(both, 5, seconds / 2)
-
-
-def _copy(root_too: bool, seconds: float) -> float:
-    """Seconds that copying takes while all ranks do it, or all but rank 0."""
-    source, target = np.zeros(_LARGE // 4, np.float32), np.zeros(_LARGE // 4, np.float32)
-    idle = collective.rank() == 0 and not root_too
-    return _timed(lambda: None if idle else np.copyto(target, source), 5, seconds / 4)
-
-
-def _addition(seconds: float) -> float:
-    """Seconds per byte of one addend, all ranks adding at once, in the caches as lanes are."""
-    a, b = np.zeros(1 << 16, np.float32), np.zeros(1 << 16, np.float32)
-
-    def some() -> None:
-        for _ in range(16):
-            np.add(a, b, out=a)
-
-    return _timed(some, 5, seconds / 4) / (16 * a.nbytes)
+def _link(cost: dict[str, float]) -> simulate.Link:
+    return simulate.Link(cost["alpha"] * 1e6, 1e-9 / cost["beta"])
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,7 +1,7 @@
 // Large pages under the memory that other processes read.
 //
-// Cross-memory attach has to find and hold every page that it reads: with pages of 4 KiB that costs
-// almost as much as the copy. Tensors live in what malloc hands out again from step to step, so it
+// Cross-memory attach has to find and hold every page that it reads: with pages of 4 KiB that takes
+// up to a quarter of the time. Tensors live in what malloc hands out again from step to step, so it
 // pays to have the kernel put large pages under them (madvise with MADV_COLLAPSE, Linux 6.1).
 #ifndef TF_DDL_BASE_HUGE_PAGES_H_
 #define TF_DDL_BASE_HUGE_PAGES_H_
