@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "comm/device_communicator.h"
+#include "nccl/launch_costs.h"
 #include "nccl/libraries.h"
 #include "plan/device_cost.h"
 
@@ -26,8 +27,8 @@ struct NcclOptions {
   std::vector<std::string> hosts;  // by rank; empty: all on one
   std::string unique_id;           // of rank 0's MakeNcclUniqueId, the same bytes on every rank
   double init_seconds = 60;        // until all ranks have met; also for the splits of a grid
-  // Asked while ranks are waited for; what is not OK ends the wait with that status (a peer died,
-  // the job was aborted).
+  // Asked now and then while ranks are waited for in CreateNcclCommunicator, and never later; what
+  // is not OK ends the wait with that status (a peer died, the job was aborted).
   std::function<Status()> give_up;
   DeviceLinks links = UsualDeviceLinks();
   // Collectives are launched by communicators that are split from the non-blocking one and block:
@@ -44,6 +45,9 @@ Status MakeNcclUniqueId(const LibraryPaths& libraries, std::string* unique_id);
 // kDeadlineExceeded (which names rank, size and deadline), or what `give_up` said.
 Status CreateNcclCommunicator(const NcclOptions& options,
                               std::unique_ptr<DeviceCommunicator>* communicator);
+
+// Of a communicator that CreateNcclCommunicator has made. Any thread.
+LaunchCosts NcclLaunchCosts(const DeviceCommunicator& communicator);
 
 }  // namespace tf_ddl
 
