@@ -140,7 +140,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
         ):
             if state.keras_step and self.engine.size > 1:
                 args, kwargs = state.with_a_row()
-            result = fn(*args, **kwargs)
+            with state.compiling():
+                result = fn(*args, **kwargs)
             if state.keras_step == "predict" and self.engine.size > 1:
                 result = state.without_added_row(result)
         check_origin(watcher.watched_variables(), self._is_own)

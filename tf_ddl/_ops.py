@@ -151,6 +151,14 @@ def _register(
     reduce_op: str = "sum",
     root: int = 0,
 ) -> int:
+    if _tf_compat.in_jit_compiled_function():
+        raise ValueError(
+            f"an {kind} over the ranks, of {specs[0].name!r}, is in a tf.function with "
+            "jit_compile=True, and XLA cannot compile operations that communicate. Leave "
+            "jit_compile out of the tf.function around strategy.run, strategy.reduce and the like; "
+            "inside, a tf.function(jit_compile=True) may compute loss and gradients. "
+            "model.compile(jit_compile=True) does that by itself"
+        )
     key = _key(kind, reduce_op, root, specs)
     group = engine.register_group(key, kind, specs, reduce_op=reduce_op, root=root)
     return group - (1 << 64) if group >= 1 << 63 else group  # as an op's int attribute

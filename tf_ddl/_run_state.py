@@ -10,7 +10,7 @@ from typing import Any
 from tf_ddl import _core, _ops, _structures, _tf_compat
 from tf_ddl._tf_compat import FuncGraph, tf
 
-__all__ = ["RunState", "current", "identity", "in_replica_context"]
+__all__ = ["RunState", "current", "identity", "in_replica_context", "jit_compile_of"]
 
 _thread = threading.local()
 
@@ -36,6 +36,21 @@ class RunState:
         self._rows: Any = None
         self._rows_known = False
         self._weight: tf.Tensor | None = None
+
+    def compiling(self, wanted: bool = True) -> contextlib.AbstractContextManager:
+        """Has XLA compile what is computed within, for a model with compile(jit_compile=True).
+
+        All but the operations that it cannot compile: those that communicate stay as they are.
+        With `wanted` False, an exception within such a scope.
+        """
+        if not self.keras_step or self.graph is None:
+            return contextlib.nullcontext()
+        if not jit_compile_of(getattr(self.fn, "__self__", None)):
+            return contextlib.nullcontext()
+        # Variables are left out, since most of what reads or assigns one stands alone.
+        return tf.xla.experimental.jit_scope(
+            compile_ops=lambda node: wanted and "Variable" not in node.op
+        )
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -137,6 +152,11 @@ class RunState:
 def current() -> RunState | None:
     """The call of `strategy.run` that this thread is in."""
     return getattr(_thread, "state", None)
+
+
+def jit_compile_of(model: Any) -> bool:
+    """Whether a Keras model was compiled with `jit_compile=True`."""
+    return getattr(model, "jit_compile", False) is True
 
 
 def in_replica_context() -> bool:

@@ -37,7 +37,7 @@ try:
     from tensorflow.python.distribute import device_util, distribute_lib, reduce_util
     from tensorflow.python.eager import context, record
     from tensorflow.python.framework import auto_control_deps, func_graph, indexed_slices, ops
-    from tensorflow.python.ops import resource_variable_ops
+    from tensorflow.python.ops import control_flow_util, resource_variable_ops
     from tensorflow.python.trackable import base as trackable
 except ImportError as error:
     raise errors.BuildError(
@@ -90,6 +90,13 @@ def colocate_with(variable: Any) -> Any:
 def default_graph() -> Any:
     """The graph that ops are added to; only meaningful outside eager execution."""
     return ops.get_default_graph()
+
+
+def in_jit_compiled_function() -> bool:
+    """Whether a `tf.function(jit_compile=True)`, or a function that it calls, is being traced."""
+    if tf.executing_eagerly():
+        return False
+    return control_flow_util.GraphOrParentsInXlaContext(ops.get_default_graph())
 
 
 def outermost_function(graph: Any) -> Any:

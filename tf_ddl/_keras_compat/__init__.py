@@ -7,7 +7,8 @@ DDLStrategy is made. Under any other strategy, and without one, they do what the
 * optimizers: gradients are clipped after they are reduced; dynamic loss scaling skips a step on
   all ranks or on none; gradients are known by their variables' paths in messages.
 * trainer: `predict` gathers all rows; rank 0 shows the progress bar and writes the logs;
-  `jit_compile=True` is refused.
+  `jit_compile=True` compiles what does not communicate.
+* on_batch: logs of `train_on_batch` are those of all ranks.
 * data: without a seed of the user's, ranks shuffle alike, and differently in each epoch.
 * saving: a saved file appears at once and whole, since every rank may be writing it.
 """
@@ -52,9 +53,9 @@ def install() -> None:
             )
         if keras.backend.backend() != "tensorflow":
             return
-        from tf_ddl._keras_compat import data, losses, optimizers, saving, trainer
+        from tf_ddl._keras_compat import data, losses, on_batch, optimizers, saving, trainer
 
-        for part in (losses, optimizers, trainer, data, saving):
+        for part in (losses, optimizers, trainer, on_batch, data, saving):
             for (module, path), wrapper in part.WRAPPERS.items():
                 _wrap(keras.__version__, module, path, wrapper)
         _installed = True

@@ -33,7 +33,13 @@ def _apply_gradients(
         if has_rows is not True:
             grads = [_or_zeros(has_rows, gradient) for gradient in grads]
     names = _note_names(grads, variables)
-    with _reduced(_are_reduced()), _extended.reducing_gradients(names, not accumulates):
+    # An update starts when its gradient has come; compiled updates would wait for all of them.
+    not_compiling = contextlib.nullcontext() if state is None else state.compiling(False)
+    with (
+        not_compiling,
+        _reduced(_are_reduced()),
+        _extended.reducing_gradients(names, not accumulates),
+    ):
         return original(optimizer, grads, variables)
 
 

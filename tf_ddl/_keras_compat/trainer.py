@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import keras
 
-from tf_ddl import _structures
+from tf_ddl import _run_state, _structures
 from tf_ddl._extended import DDLExtended
 
 __all__ = ["WRAPPERS", "extended_of"]
@@ -27,18 +26,29 @@ def extended_of(model_or_strategy: Any) -> DDLExtended | None:
     return extended if isinstance(extended, DDLExtended) else None
 
 
-def _compile(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> Any:
-    given = inspect.signature(original).bind(model, *args, **kwargs).arguments
-    if given.get("jit_compile") is True and extended_of(model) is not None:
-        raise ValueError(
-            "compile(jit_compile=True) cannot be used with DDLStrategy: XLA cannot compile the "
-            "operations that communicate with other ranks. Leave jit_compile out, or pass "
-            "jit_compile=False"
-        )
+def _compile(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> None:
+    """Metrics that Keras makes belong to the scope, wherever `compile` is called."""
     vars(model).pop(_LOCAL_PREDICT, None)
-    original(model, *args, **kwargs)
-    if extended_of(model) is not None:
-        _adopt_optimizer(getattr(model, "optimizer", None), model.distribute_strategy)
+    if extended_of(model) is None:
+        original(model, *args, **kwargs)
+        return
+    with model.distribute_strategy.scope():
+        original(model, *args, **kwargs)
+    _adopt_optimizer(getattr(model, "optimizer", None), model.distribute_strategy)
+
+
+def _make_function(original: Callable[..., Any], model: Any, step_function: Any) -> Any:
+    """The function around a train or test step, which XLA cannot compile as a whole.
+
+    With `jit_compile=True`, `RunState.compiling` has the parts compiled that can be.
+    """
+    if extended_of(model) is None or not _run_state.jit_compile_of(model):
+        return original(model, step_function)
+    model.jit_compile = False
+    try:
+        return original(model, step_function)
+    finally:
+        model.jit_compile = True
 
 
 def _adopt_optimizer(optimizer: Any, strategy: Any) -> None:
@@ -129,6 +139,7 @@ _TRAINER = "keras.src.backend.tensorflow.trainer"
 WRAPPERS = {
     ("keras.src.trainers.trainer", "Trainer._symbolic_build"): _symbolic_build,
     ("keras.src.trainers.trainer", "Trainer.compile"): _compile,
+    (_TRAINER, "TensorFlowTrainer._make_function"): _make_function,
     (_TRAINER, "reduce_per_replica"): _reduce_per_replica,
     (_TRAINER, "TensorFlowTrainer.predict_on_batch"): _predict_on_batch,
     ("keras.src.callbacks.callback_list", "CallbackList.__init__"): _callback_list,
