@@ -25,15 +25,19 @@ _options: Options | None = None  # guarded by _lock
 _hooks_installed = False  # guarded by _lock
 
 
-def engine(options: Options | None = None) -> _core.Engine:
+def engine(
+    options: Options | None = None, place: cluster.Cluster | None = None
+) -> _core.Engine:
     """The engine of this process; joins the job (environment variables `DDL_*`) at first use.
 
     Args:
       options: how to join; None means from the environment. Once joined, other options than the
         first ones are an error.
+      place: in which job, as which rank; None means from the environment.
 
     Raises:
-      InvalidArgumentError: ill-formed environment, or options that differ from the first ones.
+      InvalidArgumentError: ill-formed environment, or options or a place that differ from the
+        first ones.
       DeadlineError, SecretError, DuplicateError: see `_core.Engine.create`.
     """
     global _engine, _options
@@ -44,9 +48,15 @@ def engine(options: Options | None = None) -> _core.Engine:
                     f"this process has joined its job with {_options}; it cannot join again with "
                     f"{options}. Use one set of options, or call tf_ddl.collective.shutdown() first"
                 )
+            if place is not None and (place.rank, place.size) != (_engine.rank, _engine.size):
+                raise errors.InvalidArgumentError(
+                    f"this process has joined its job as rank {_engine.rank} of {_engine.size}; it "
+                    f"cannot join as rank {place.rank} of {place.size}. Make the DDLStrategy before "
+                    "anything else uses tf_ddl, or call tf_ddl.collective.shutdown() first"
+                )
             return _engine
         options = options if options is not None else Options.from_environment()
-        here = cluster.from_environment()
+        here = cluster.from_environment() if place is None else place
         _warn_when_crowded(here)
         described = files.describe(options)
         _engine = _core.Engine.create(here, options, described)

@@ -1,7 +1,8 @@
 """Who am I: this process's place in the job, from what its launcher put into the environment.
 
 `ddlrun` sets everything. By hand, on any host, four variables are enough: `DDL_RANK`, `DDL_SIZE`,
-`DDL_RENDEZVOUS` and `DDL_SECRET`. With none of them set a process is a world of one.
+`DDL_RENDEZVOUS` and `DDL_SECRET`; or TensorFlow's `TF_CONFIG`. With none of them set a process is a
+world of one.
 
 A launcher is one small `ClusterSource`: a class that says whether its variables are there and
 turns them into a `Cluster`. `SOURCES` lists them in the order in which they are asked.
@@ -16,7 +17,14 @@ from collections.abc import Mapping
 
 from tf_ddl import errors
 
-__all__ = ["SOURCES", "VARIABLES", "Cluster", "ClusterSource", "from_environment"]
+__all__ = [
+    "SOURCES",
+    "VARIABLES",
+    "Cluster",
+    "ClusterSource",
+    "check_host_and_port",
+    "from_environment",
+]
 
 #: (variable, meaning) of every environment variable read here; docs/environment.md lists them.
 VARIABLES: tuple[tuple[str, str], ...] = (
@@ -31,6 +39,11 @@ VARIABLES: tuple[tuple[str, str], ...] = (
     ("DDL_LOCAL_RANK", "Number of this process among those of its host. Set by `ddlrun`."),
     ("DDL_LOCAL_SIZE", "Number of processes of the job on this host. Set by `ddlrun`."),
     ("DDL_STORE", "`launcher`: the launcher runs the store, rank 0 does not. Set by `ddlrun`."),
+    (
+        "TF_CONFIG",
+        "TensorFlow's description of the cluster and of this task of it, in JSON. Read if neither "
+        "`DDL_RANK`, `DDL_SIZE` nor `DDL_RENDEZVOUS` is set; `DDL_SECRET` is used with it.",
+    ),
 )
 
 _REQUIRED = ("DDL_RANK", "DDL_SIZE", "DDL_RENDEZVOUS", "DDL_SECRET")
@@ -84,7 +97,9 @@ class DDLEnvironment(ClusterSource):
     """tf_ddl's own variables, set by `ddlrun`, by `tf_ddl.launch` or by hand."""
 
     def is_present(self, environ: Mapping[str, str]) -> bool:
-        return any(name in environ for name in _REQUIRED)
+        if any(name in environ for name in _REQUIRED[:3]):
+            return True
+        return "DDL_SECRET" in environ and not TFConfig().is_present(environ)
 
     def read(self, environ: Mapping[str, str]) -> Cluster:
         missing = [name for name in _REQUIRED if not environ.get(name)]
@@ -101,7 +116,7 @@ class DDLEnvironment(ClusterSource):
             raise errors.InvalidArgumentError(
                 f"DDL_RANK={rank} is not below DDL_SIZE={size}: ranks count from 0 to {size - 1}"
             )
-        rendezvous = _host_and_port(environ["DDL_RENDEZVOUS"])
+        rendezvous = check_host_and_port(environ["DDL_RENDEZVOUS"], "DDL_RENDEZVOUS=")
         store = environ.get("DDL_STORE", "")
         if store not in ("", "launcher"):
             raise errors.InvalidArgumentError(
@@ -120,8 +135,20 @@ class DDLEnvironment(ClusterSource):
         )
 
 
+class TFConfig(ClusterSource):
+    """TensorFlow's own variable, as for its MultiWorkerMirroredStrategy."""
+
+    def is_present(self, environ: Mapping[str, str]) -> bool:
+        return bool(environ.get("TF_CONFIG", "").strip())
+
+    def read(self, environ: Mapping[str, str]) -> Cluster:
+        from tf_ddl import _tf_config  # which needs this module
+
+        return _tf_config.from_tf_config(environ["TF_CONFIG"], environ.get("DDL_SECRET", ""))
+
+
 #: Asked in this order; the first that is present decides.
-SOURCES: tuple[ClusterSource, ...] = (DDLEnvironment(),)
+SOURCES: tuple[ClusterSource, ...] = (DDLEnvironment(), TFConfig())
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Cluster:
@@ -153,7 +180,12 @@ def _integer(environ: Mapping[str, str], name: str, at_least: int) -> int:
     return value
 
 
-def _host_and_port(text: str) -> str:
+def check_host_and_port(text: str, origin: str) -> str:
+    """`text`, if it is "host:port".
+
+    Raises:
+      InvalidArgumentError: it is not; the message begins with `origin`.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isascii() or not port.isdigit():
         problem = "is not host:port, as in 10.0.0.1:4711 or [::1]:4711"
@@ -163,7 +195,8 @@ def _host_and_port(text: str) -> str:
         problem = "has a port outside 1 to 65535"
     else:
         return text
-    raise errors.InvalidArgumentError(f"DDL_RENDEZVOUS={text!r} {problem}")
+    space = "" if origin.endswith("=") else " "
+    raise errors.InvalidArgumentError(f"{origin}{space}{text!r} {problem}")
 
 
 def _local(environ: Mapping[str, str], rank: int, size: int, rendezvous: str) -> tuple[int, int]:

@@ -6,7 +6,16 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from tf_ddl import _core, _keras_compat, _ops, _runtime, _seed, _structures, _tf_compat
+from tf_ddl import (
+    _core,
+    _keras_compat,
+    _migration,
+    _ops,
+    _runtime,
+    _seed,
+    _structures,
+    _tf_compat,
+)
 from tf_ddl._extended import DDLExtended
 from tf_ddl._tf_compat import tf
 from tf_ddl.options import Options
@@ -45,21 +54,39 @@ class DDLStrategy(tf.distribute.Strategy):
     Args:
       options: how to join the job and how to communicate; default: from the environment
         (docs/environment.md).
+      cluster_resolver: a `tf.distribute.cluster_resolver.ClusterResolver` that names the job's
+        processes; default: launchers' variables, `TF_CONFIG` among them. Under a launcher such as
+        `ddlrun` it may be given too, and must say the same or name no cluster.
+      communication_options: taken for the sake of programs written for
+        MultiWorkerMirroredStrategy: its timeout and pack size stand in for those of `options`.
+      **others: arguments of other strategies; each is refused with what to do instead.
 
     Raises:
       BuildError: the compiled ops are missing or do not fit the installed TensorFlow.
       InvalidArgumentError: the environment or the options make no sense.
       DeadlineError: a rank did not come in time.
+      TypeError: an argument of another strategy.
     """
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        options: Options | None = None,
+        cluster_resolver: Any = None,
+        communication_options: Any = None,
+        **others: Any,
+    ) -> None:
+        _migration.refuse(options, others)
+        place = _migration.place(cluster_resolver)
+        if communication_options is not None:
+            options = _migration.translated(options, communication_options)
         _ops.library()
         self._options = options if options is not None else Options.from_environment()
-        self._engine = _runtime.engine(options)
+        self._engine = _runtime.engine(options, place)
         device = _choose_device(self._engine)
         super().__init__(
             DDLExtended(self, self._engine, device, self._options.check_replicas_every)
         )
+        self.extended._cluster_resolver = _migration.resolver(self._engine, cluster_resolver)
         _seed.agree(self._engine)
         _keras_compat.install()
 
