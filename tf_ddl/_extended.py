@@ -14,14 +14,17 @@ from typing import Any
 from tf_ddl import (
     _core,
     _dataset,
+    _ops,
     _run_state,
     _statistics,
     _structures,
     _tf_compat,
     _variables,
 )
+from tf_ddl._model_check import FirstStepCheck
 from tf_ddl._replica_check import ReplicaCheck, check_origin
 from tf_ddl._tf_compat import tf
+from tf_ddl.options import Options
 
 __all__ = ["DDLExtended", "DDLReplicaContext", "reducing_gradients"]
 
@@ -77,13 +80,15 @@ class DDLExtended(_tf_compat.StrategyExtended):
 
     Attributes:
       engine: the job's engine in this process.
+      first_step: compares the ranks before they train.
     """
 
-    def __init__(self, strategy: Any, engine: _core.Engine, device: str, check_every: int) -> None:
+    def __init__(self, strategy: Any, engine: _core.Engine, device: str, options: Options) -> None:
         super().__init__(strategy)
         self.engine = engine
         self._device = device
-        self._check = ReplicaCheck(engine, check_every)
+        self._check = ReplicaCheck(engine, options.check_replicas_every)
+        self.first_step = FirstStepCheck(engine, options.check_first_step, self.is_own)
         # By eager step function: trainable variables and statistics that it assigns.
         self._assigned_by: dict[Any, tuple[dict[int, Any], dict[int, Any]]] = {}
         self._retrace_functions_for_each_device = False
@@ -107,7 +112,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
             variable = _variables.adopt(variable, self.engine)
         return variable
 
-    def _is_own(self, variable: Any) -> bool:
+    def is_own(self, variable: Any) -> bool:
+        """Whether a variable was created in the scope of a DDLStrategy."""
         strategy = getattr(variable, "_distribute_strategy", None)
         return isinstance(getattr(strategy, "extended", None), DDLExtended)
 
@@ -132,8 +138,10 @@ class DDLExtended(_tf_compat.StrategyExtended):
     def _call_for_each_replica(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         called = getattr(_thread, "fn", None)
         state = _run_state.RunState(self.engine, fn if called is None else called, (args, kwargs))
+        self.first_step.before(state)
         with (
             state.entered(),
+            _ops.recording() as collectives,
             tf.device(self._device),
             DDLReplicaContext(self._container_strategy()),
             _tf_compat.VariableWatcher() as watcher,
@@ -144,7 +152,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
                 result = fn(*args, **kwargs)
             if state.keras_step == "predict" and self.engine.size > 1:
                 result = state.without_added_row(result)
-        check_origin(watcher.watched_variables(), self._is_own)
+        check_origin(watcher.watched_variables(), self.is_own)
+        self.first_step.after(state, collectives)
         if state.graph is None:
             # A tf.function shows what it assigns only when it is traced, in its first call.
             known = self._assigned_by.setdefault(_run_state.identity(state.fn), ({}, {}))

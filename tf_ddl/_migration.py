@@ -118,7 +118,7 @@ def translated(options: Options | None, communication: Any) -> Options:
             "communication_options must be a tf.distribute.experimental.CommunicationOptions, not "
             f"a {type(communication).__name__}; a DDLStrategy's own settings are tf_ddl.Options"
         )
-    said = {}
+    said: dict[str, Any] = {}
     if communication.bytes_per_pack:
         said["bucket_bytes"] = int(communication.bytes_per_pack)
     if communication.timeout_seconds:

@@ -6,13 +6,15 @@ Everything here takes and gives tensors; what a strategy or Keras makes of them 
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import pathlib
 import re
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tf_ddl import _core, _runtime, _tf_compat, errors
@@ -25,12 +27,15 @@ __all__ = [
     "all_reduce",
     "broadcast",
     "library",
+    "recording",
 ]
 
 #: dtypes with arithmetic in the core; others can be broadcast and gathered, as bytes.
 REDUCIBLE = frozenset(
     {tf.float32, tf.float64, tf.float16, tf.bfloat16, tf.int32, tf.int64},
 )
+
+_thread = threading.local()
 
 _REBUILD = "pip install --force-reinstall --no-deps . (in tf_ddl's sources)"
 
@@ -144,6 +149,27 @@ def _key(kind: str, reduce_op: str, root: int, specs: Sequence[_core.TensorSpec]
     return f"{kind} {signature} {occurrence}"
 
 
+@contextlib.contextmanager
+def recording() -> Iterator[list[str]]:
+    """Gives a list to which every collective that is traced or run inside is added, in words."""
+    outer = getattr(_thread, "recorded", None)
+    recorded: list[str] = []
+    _thread.recorded = recorded
+    try:
+        yield recorded
+    finally:
+        _thread.recorded = outer
+        if outer is not None:
+            outer += recorded
+
+
+def _in_words(kind: str, reduce_op: str, root: int, specs: Sequence[_core.TensorSpec]) -> str:
+    """A collective by what must be equal on all ranks; names may differ."""
+    how = {"all_reduce": f" ({reduce_op})", "broadcast": f" from rank {root}"}.get(kind, "")
+    tensors = [f"{s.dtype}{list(s.shape)}".replace(" ", "") for s in specs]
+    return f"{kind}{how} of {', '.join(tensors)}"
+
+
 def _register(
     engine: _core.Engine,
     kind: str,
@@ -160,6 +186,9 @@ def _register(
             "model.compile(jit_compile=True) does that by itself"
         )
     key = _key(kind, reduce_op, root, specs)
+    recorded = getattr(_thread, "recorded", None)
+    if recorded is not None:
+        recorded.append(_in_words(kind, reduce_op, root, specs))
     group = engine.register_group(key, kind, specs, reduce_op=reduce_op, root=root)
     return group - (1 << 64) if group >= 1 << 63 else group  # as an op's int attribute
 

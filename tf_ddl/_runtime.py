@@ -17,7 +17,7 @@ from tf_ddl import _core, cluster, errors
 from tf_ddl.options import Options
 from tf_ddl.plan import files
 
-__all__ = ["current_engine", "engine", "shutdown"]
+__all__ = ["current_engine", "engine", "joined_size", "shutdown"]
 
 _lock = threading.RLock()
 _engine: _core.Engine | None = None  # guarded by _lock
@@ -25,9 +25,7 @@ _options: Options | None = None  # guarded by _lock
 _hooks_installed = False  # guarded by _lock
 
 
-def engine(
-    options: Options | None = None, place: cluster.Cluster | None = None
-) -> _core.Engine:
+def engine(options: Options | None = None, place: cluster.Cluster | None = None) -> _core.Engine:
     """The engine of this process; joins the job (environment variables `DDL_*`) at first use.
 
     Args:
@@ -50,8 +48,8 @@ def engine(
                 )
             if place is not None and (place.rank, place.size) != (_engine.rank, _engine.size):
                 raise errors.InvalidArgumentError(
-                    f"this process has joined its job as rank {_engine.rank} of {_engine.size}; it "
-                    f"cannot join as rank {place.rank} of {place.size}. Make the DDLStrategy before "
+                    f"this process has joined as rank {_engine.rank} of {_engine.size}; it "
+                    f"cannot join as rank {place.rank} of {place.size}. Make the strategy before "
                     "anything else uses tf_ddl, or call tf_ddl.collective.shutdown() first"
                 )
             return _engine
@@ -83,6 +81,12 @@ def current_engine() -> _core.Engine:
                 "a tf_ddl.DDLStrategy() first"
             )
         return _engine
+
+
+def joined_size() -> int:
+    """The number of processes of the job that this one has joined; 0 if none."""
+    with _lock:
+        return 0 if _engine is None else _engine.size
 
 
 def shutdown() -> None:

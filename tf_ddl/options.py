@@ -76,6 +76,10 @@ class Options:
       deterministic: whether sums must be equal from run to run. `DDL_DETERMINISTIC`.
       check_replicas_every: steps between two comparisons of the ranks' variables; 0 compares
         only at the first step. `DDL_CHECK_REPLICAS_EVERY`.
+      check_first_step: whether ranks compare weights and programs before they begin to train.
+        `DDL_CHECK_FIRST_STEP`.
+      check_reductions: whether every all-reduce is compared with a simpler one, and gradients are
+        searched for NaN and infinity; slow. `DDL_CHECK_REDUCTIONS`.
 
     Raises:
       InvalidArgumentError: a value is of the wrong type or out of range.
@@ -221,6 +225,21 @@ class Options:
         "steps",
         0,
         "Steps between two comparisons of the ranks' variables; 0: only at the first step.",
+    )
+    check_first_step: bool = _setting(
+        True,
+        "DDL_CHECK_FIRST_STEP",
+        "0 or 1",
+        0,
+        "Whether ranks compare weights and programs before a model's first training step.",
+    )
+    check_reductions: bool = _setting(
+        False,
+        "DDL_CHECK_REDUCTIONS",
+        "0 or 1",
+        0,
+        "Whether every all-reduce is compared with a simpler one, and gradients are searched for "
+        "NaN and infinity. For finding faults: slow, and takes memory (docs/checks.md).",
     )
 
     def __post_init__(self) -> None:

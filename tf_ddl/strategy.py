@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_ddl import (
+    _agreement,
     _core,
     _keras_compat,
     _migration,
+    _model_check,
     _ops,
     _runtime,
     _seed,
@@ -49,7 +51,7 @@ class DDLStrategy(tf.distribute.Strategy):
       communicate, so every rank must call them.
     * Reading a metric's variables outside of `run` communicates too. Saving does not: rank 0 may
       save alone.
-    * Replicas that would drift apart are an error: see `Options.check_replicas_every`.
+    * Replicas that would drift apart are an error: see `check`, and docs/checks.md.
 
     Args:
       options: how to join the job and how to communicate; default: from the environment
@@ -83,9 +85,8 @@ class DDLStrategy(tf.distribute.Strategy):
         self._options = options if options is not None else Options.from_environment()
         self._engine = _runtime.engine(options, place)
         device = _choose_device(self._engine)
-        super().__init__(
-            DDLExtended(self, self._engine, device, self._options.check_replicas_every)
-        )
+        super().__init__(DDLExtended(self, self._engine, device, self._options))
+        _agreement.agree_on_checks(self._engine, self._options)
         self.extended._cluster_resolver = _migration.resolver(self._engine, cluster_resolver)
         _seed.agree(self._engine)
         _keras_compat.install()
@@ -185,6 +186,25 @@ class DDLStrategy(tf.distribute.Strategy):
             "tf.distribute.get_replica_context().all_gather() there",
         )
         return _structures.all_gather(self._engine, value, axis)
+
+    def check(self, model: Any) -> None:
+        """Looks for mistakes that make ranks train different models, and names them.
+
+        Every rank must call it. Compared are all weights, the optimizers' variables, the model's
+        and the optimizers' configurations and what `compile` was given, and versions. Before a
+        model's first training step the same is done without being asked, but for the variables of
+        optimizers that have not made a step: see `Options.check_first_step`.
+
+        Args:
+          model: a Keras model that is built, a `tf.Module`, or a list of variables.
+
+        Raises:
+          InvalidArgumentError: on every rank alike; lists what is wrong, on which ranks, and what
+            to do: weights that differ between ranks, variables that were made outside of the
+            scope, models, optimizers or settings that differ.
+          RuntimeError: called in a `tf.function` or in `run`.
+        """
+        _model_check.check_model(self._engine, model, self.extended.is_own)
 
     def stats(self) -> dict[str, Any]:
         """What this rank has communicated since the start; see docs/architecture.md."""

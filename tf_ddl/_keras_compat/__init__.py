@@ -10,6 +10,8 @@ DDLStrategy is made. Under any other strategy, and without one, they do what the
   `jit_compile=True` compiles what does not communicate.
 * on_batch: logs of `train_on_batch` are those of all ranks.
 * data: without a seed of the user's, ranks shuffle alike, and differently in each epoch.
+* checks: a model from outside of the scope, or ranks whose models or optimizers differ, are named
+  before anything is trained.
 * saving: a saved file appears at once and whole, since every rank may be writing it.
 """
 
@@ -53,9 +55,17 @@ def install() -> None:
             )
         if keras.backend.backend() != "tensorflow":
             return
-        from tf_ddl._keras_compat import data, losses, on_batch, optimizers, saving, trainer
+        from tf_ddl._keras_compat import (
+            checks,
+            data,
+            losses,
+            on_batch,
+            optimizers,
+            saving,
+            trainer,
+        )
 
-        for part in (losses, optimizers, trainer, on_batch, data, saving):
+        for part in (losses, optimizers, trainer, on_batch, data, saving, checks):
             for (module, path), wrapper in part.WRAPPERS.items():
                 _wrap(keras.__version__, module, path, wrapper)
         _installed = True

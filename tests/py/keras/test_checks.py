@@ -1,0 +1,191 @@
+"""The user's own mistakes, found and named on every rank."""
+
+from harness import run_workers
+
+
+def mistakes():
+    import functools
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import tf_ddl
+
+    strategy = tf_ddl.DDLStrategy()
+    rank = strategy.rank
+    x = np.random.default_rng(0).normal(size=[8, 3]).astype(np.float32)
+    y = x.sum(axis=1, keepdims=True)
+
+    def build(optimizer=None, units=4, activation="relu", compiled=True):
+        model = keras.Sequential(
+            [
+                keras.layers.Input([3]),
+                keras.layers.Dense(units, activation, name=f"hidden{rank}"),
+                keras.layers.Dropout(0.1),
+                keras.layers.BatchNormalization(name="norm"),
+                keras.layers.Dense(1, name="last"),
+            ]
+        )
+        if compiled:
+            model.compile(optimizer or keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+        return model
+
+    def scoped(**kwargs):
+        with strategy.scope():
+            return build(**kwargs)
+
+    def refused(*texts, call, error=tf_ddl.errors.InvalidArgumentError):
+        try:
+            call()
+        except error as caught:
+            assert all(text in str(caught) for text in texts), f"{texts}: {caught}"
+            return str(caught)
+        raise AssertionError(f"not refused: {texts}")
+
+    def both_ways(model, *texts):
+        """By `check`, and by the first training step."""
+        refused("strategy.check", *texts, call=lambda: strategy.check(model))
+        refused("first training step", *texts, call=lambda: model.train_on_batch(x, y))
+
+    # --- Nothing is wrong, although names and the layers' random seeds differ.
+    model = scoped()
+    strategy.check(model)
+    model.fit(x, y, verbose=0)
+    strategy.check(model)
+
+    # --- Weights that differ: a trained one, one that is not, an optimizer's.
+    model = scoped()
+    if rank == 1:
+        model.get_layer("last").kernel.assign_add(np.ones([4, 1]))
+        model.get_layer("norm").moving_mean.assign(np.ones([4]))
+    both_ways(model, "weights differ", "rank 1", "last/kernel", "norm/moving_mean", "every rank")
+    model = scoped()
+    model.train_on_batch(x, y)
+    if rank == 0:
+        model.optimizer.variables[-1].assign_add(np.ones([1]))
+    text = refused("between rank 0 and rank 1", call=lambda: strategy.check(model))
+    assert "momentum" in text and "kernel" not in text.replace("last_kernel", ""), text
+    # What was lost is found in a later model too, one that resumes; it is compiled anew.
+    model.compile(model.optimizer, "mse")
+    refused("momentum", call=lambda: model.fit(x, y, verbose=0))
+
+    # --- Programs that differ: settings of the optimizer, a layer, the loss.
+    both_ways(
+        scoped(optimizer=keras.optimizers.SGD(0.1 * (rank + 1))),
+        "programs differ",
+        "optimizer.learning_rate is 0.1",
+        "on rank 0 and 0.2",
+        "on rank 1",
+    )
+    both_ways(scoped(optimizer=["sgd", "adam"][rank]), "SGD on rank 0 and Adam on rank 1")
+    both_ways(
+        scoped(activation=["relu", "tanh"][rank]),
+        "activation is relu on rank 0 and tanh on rank 1",
+    )
+    model = scoped(compiled=False)
+    model.compile("sgd", ["mse", "mae"][rank])
+    both_ways(model, "loss is mse on rank 0 and mae on rank 1")
+
+    # --- A model from outside of the scope: all of it, or a part.
+    outside = build()
+    refused(
+        "outside of the strategy's scope, on rank 1",
+        "hidden1/kernel",
+        call=lambda: strategy.check(outside),
+    )
+    refused("outside of the strategy's scope", call=lambda: outside.fit(x, y, verbose=0))
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():  # is said to train alone
+        build().fit(x, y, verbose=0)
+    with strategy.scope():
+        whole = keras.Sequential([keras.layers.Input([3]), keras.layers.Dense(3), outside])
+        whole.compile("sgd", "mse")
+    both_ways(whole, "outside of the strategy's scope", "norm/gamma", "with strategy.scope()")
+
+    # --- Variables and modules.
+    with strategy.scope():
+        own = tf.Variable([1.0, 2.0], name="own")
+        names = tf.Variable(["a", "bc"], trainable=False)
+    strategy.check([own, names])
+    module = tf.Module()
+    module.own, module.names = own, names
+    strategy.check(module)
+    own.assign([1.0, 2.0 + rank])
+    refused("'own'", "rank 1", call=lambda: strategy.check(module))
+    refused("not a float", call=lambda: strategy.check([1.0]), error=TypeError)
+    refused(
+        "cannot be called in a tf.function",
+        call=lambda: tf.function(strategy.check)([own]),
+        error=RuntimeError,
+    )
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    refused("has no weights yet", call=lambda: strategy.check(unbuilt))
+
+    # --- A custom step: collectives that differ, and weights.
+    own.assign([1.0, 2.0])
+
+    def step():
+        replica = tf.distribute.get_replica_context()
+        own.assign_sub(replica.all_reduce("SUM", own * 0.1))
+        if rank == 1:
+            replica.all_reduce("MEAN", tf.reduce_sum(own))
+
+    refused = functools.partial(refused, error=tf.errors.InvalidArgumentError)
+    refused(
+        "collective 1 of the step is missing on rank 0 and all_reduce (mean) of float32[]",
+        call=lambda: tf.function(strategy.run)(step),
+    )
+    own.assign([1.0, 2.0 + rank])
+
+    def other_step():
+        own.assign_sub(tf.distribute.get_replica_context().all_reduce("SUM", own * 0.1))
+
+    refused("weights differ", "'own'", call=lambda: tf.function(strategy.run)(other_step))
+    print("found", rank)
+
+
+def switched_off():
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import tf_ddl
+
+    strategy = tf_ddl.DDLStrategy()
+    with strategy.scope():
+        model = keras.Sequential([keras.layers.Input([3]), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+    if strategy.rank == 1:
+        model.set_weights([np.ones([3, 1]), np.ones([1])])
+    x, y = np.ones([4, 3], np.float32), np.ones([4, 1], np.float32)
+    try:
+        model.train_on_batch(x, y)
+    except tf.errors.InvalidArgumentError as error:  # the comparison after it is still there
+        assert "drifted apart" in str(error) and "rank 1" in str(error)
+    else:
+        raise AssertionError("not refused")
+
+
+def settings():
+    import tf_ddl
+
+    tf_ddl.DDLStrategy()
+
+
+def test_mistakes_are_named_on_every_rank():
+    for result in run_workers(mistakes, 2, timeout=120):
+        assert f"found {result.rank}" in result.stdout
+
+
+def test_the_first_step_s_check_can_be_switched_off():
+    run_workers(switched_off, 2, env={"DDL_CHECK_FIRST_STEP": "0"}, timeout=60)
+
+
+def test_settings_of_checks_must_be_equal():
+    results = run_workers(
+        settings, 2, env_by_rank={1: {"DDL_CHECK_REPLICAS_EVERY": "7"}}, expect_failure=True
+    )
+    for result in results:
+        assert "rank 0 has check_replicas_every=1000, rank 1 has check_replicas_every=7" in (
+            result.stderr
+        )
