@@ -195,6 +195,7 @@ class Engine:
       handle: the number by which op kernels find it.
       rank, size: this process' place in the job.
       local_rank: its place among the ranks of its host.
+      check_reductions, compression: of the options; see there.
     """
 
     def __init__(self, handle: int, rank: int, size: int, local_rank: int) -> None:
@@ -202,6 +203,8 @@ class Engine:
         self.rank = rank
         self.size = size
         self.local_rank = local_rank
+        self.check_reductions = False
+        self.compression = ""
         self._lock = threading.Lock()
         self._groups: dict[str, int] = {}  # guarded by _lock
         self._keys: dict[int, bytes] = {}  # guarded by _lock
@@ -248,7 +251,10 @@ class Engine:
         )
         handle = ctypes.c_int64()
         _call("ddl_engine_create", ctypes.byref(config), ctypes.byref(handle))
-        return cls(handle.value, cluster.rank, cluster.size, cluster.local_rank)
+        engine = cls(handle.value, cluster.rank, cluster.size, cluster.local_rank)
+        engine.check_reductions = options.check_reductions
+        engine.compression = options.compression
+        return engine
 
     def register_group(
         self,

@@ -32,15 +32,17 @@ _thread = threading.local()
 
 
 @contextlib.contextmanager
-def reducing_gradients(names: Sequence[str], of_this_batch: bool = True) -> Iterator[None]:
+def reducing_gradients(
+    names: Sequence[str], of_this_batch: bool = True, must_be_finite: bool = True
+) -> Iterator[None]:
     """Tells `ReplicaContext.all_reduce` that it is given gradients, and what they are called.
 
     In a train step of Keras the gradients of a rank without rows count as zeros: some are NaN, as
     the mean of no rows is, and all are scaled by the rank's share of the rows, zero. Not so for
-    gradients accumulated over several batches.
+    gradients accumulated over several batches. Those of a scaled loss need not be finite.
     """
     outer = getattr(_thread, "gradients", None)
-    _thread.gradients = (list(names), of_this_batch)
+    _thread.gradients = (list(names), of_this_batch, must_be_finite)
     try:
         yield
     finally:
@@ -192,13 +194,19 @@ class DDLExtended(_tf_compat.StrategyExtended):
 
     def _replica_ctx_all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
         del options
-        names, of_this_batch = getattr(_thread, "gradients", None) or (None, False)
+        about = getattr(_thread, "gradients", None) or (None, False, True)
+        names, of_this_batch, must_be_finite = about
         state = _run_state.current()
         contributes: Any = True
         if of_this_batch and state is not None and state.keras_step:
             contributes = state.has_rows()
         return _structures.all_reduce(
-            self.engine, value, _structures.reduce_op_name(reduce_op), names, contributes
+            self.engine,
+            value,
+            _structures.reduce_op_name(reduce_op),
+            names,
+            contributes,
+            must_be_finite,
         )
 
     def _reduce_to(self, reduce_op: Any, value: Any, destinations: Any, options: Any) -> Any:

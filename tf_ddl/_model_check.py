@@ -24,11 +24,22 @@ from tf_ddl._tf_compat import tf
 
 __all__ = ["FirstStepCheck", "check_model"]
 
-#: Keys of configurations in which ranks may differ: names count what was made before, and seeds are
-#: drawn at random; initial values come from rank 0 all the same.
-_LEFT_OUT = frozenset({"build_config", "inbound_nodes", "input_layers", "name", "output_layers"})
+#: Keys of configurations in which ranks may differ: names count what was made before, shapes hold
+#: the rows of a rank's batch, and seeds are drawn at random (initial values are rank 0's anyway).
+_LEFT_OUT = frozenset(
+    {
+        "batch_shape",
+        "build_config",
+        "inbound_nodes",
+        "input_layers",
+        "name",
+        "output_layers",
+        "registered_name",
+    }
+)
+_LEFT_OUT_ENDINGS = ("seed", "input_shape", "shapes_dict")
 _PURPOSE = "the check before the first training step"
-_LEFT_OUT_ENDINGS = ("seed", "_name")
+_ANYWAY = ". To train all the same: Options(check_first_step=False)"
 
 
 def _digest(variable: Any) -> str:
@@ -104,6 +115,12 @@ def _optimizers(model: Any) -> dict[str, Any]:
     }
 
 
+def _iterations(optimizer: Any) -> int:
+    import keras
+
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
+
+
 def _keras_facts(model: Any) -> dict[str, str]:
     import keras
 
@@ -116,7 +133,7 @@ def _keras_facts(model: Any) -> dict[str, str]:
         name = name.removeprefix("_")
         facts[name] = type(optimizer).__name__
         _configuration(optimizer.get_config, name, facts)
-        facts[f"{name}.iterations"] = str(int(_variables.local_value(optimizer.iterations.value)))
+        facts[f"{name}.iterations"] = str(_iterations(optimizer))
     for name in ("run_eagerly", "steps_per_execution"):
         facts[name] = str(getattr(model, name, None))
     return facts
@@ -126,7 +143,7 @@ def _keras_weights(model: Any, with_optimizer: bool) -> list[tuple[str, Any]]:
     found = list(model.weights)
     for optimizer in _optimizers(model).values():
         # In a new one they are zeros, and as much to read as the weights or more.
-        if with_optimizer or int(_variables.local_value(optimizer.iterations.value)) > 0:
+        if with_optimizer or _iterations(optimizer) > 0:
             found += optimizer.variables
     return [(v.path, v.value) for v in found if isinstance(v.value, _tf_compat.ResourceVariable)]
 
@@ -137,7 +154,7 @@ def _is_keras(model: Any) -> bool:
 
 def _message(mistakes: list[str], what: str) -> str:
     listed = mistakes[0] if len(mistakes) == 1 else "".join(f"\n  * {one}" for one in mistakes)
-    return f"{what}: {listed}"
+    return f"{what}: {listed}" + (_ANYWAY if what == _PURPOSE else "")
 
 
 def _raise(mistakes: list[str], what: str) -> None:

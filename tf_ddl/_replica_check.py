@@ -19,6 +19,9 @@ from tf_ddl._tf_compat import tf
 
 __all__ = ["ReplicaCheck", "check_origin"]
 
+#: How many variables and ranks a message names.
+_SHOWN = 5
+
 
 def check_origin(variables: Iterable[Any], is_own: Callable[[Any], bool]) -> None:
     """Refuses trainable variables that were made outside of the scope.
@@ -107,18 +110,20 @@ class ReplicaCheck:
         sums, _ = _ops.all_gather(self._engine, mine, name="checksums of variables")
         sums = tf.reshape(sums, [self._engine.size, len(names)])
         differs = tf.not_equal(sums, sums[:1])
-        which = tf.argmax(tf.reduce_any(differs, axis=0))
-        rank = tf.argmax(tf.gather(differs, which, axis=1))
+        which = tf.boolean_mask(tf.constant(names), tf.reduce_any(differs, axis=0))
+        ranks = tf.where(tf.reduce_any(differs, axis=1))[:, 0]
         message = tf.strings.join(
             [
-                "the replicas have drifted apart: variable '",
-                tf.gather(tf.constant(names), which),
-                "' is not the same on rank 0 and rank ",
-                tf.strings.as_string(rank),
-                ". A gradient was applied without being reduced over the ranks, or the variable "
-                "was assigned something that differs between them. An optimizer has to call "
-                "tf.distribute.get_replica_context().all_reduce('SUM', gradients), as Keras' "
-                "optimizers do, before it updates variables",
+                "the replicas have drifted apart: on rank 0 and rank ",
+                tf.strings.reduce_join(tf.strings.as_string(ranks[:_SHOWN]), separator=", "),
+                " these variables are not the same: ",
+                tf.strings.reduce_join(which[:_SHOWN], separator=", "),
+                " (",
+                tf.strings.as_string(tf.size(which)),
+                " in all). A gradient was applied without being reduced over the ranks, or a "
+                "variable was assigned something that differs between them. An optimizer has to "
+                "call tf.distribute.get_replica_context().all_reduce(SUM, gradients) before it "
+                "updates variables, as those of Keras do",
             ]
         )
         tf.debugging.Assert(tf.logical_not(tf.reduce_any(differs)), [message])

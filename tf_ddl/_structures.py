@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tf_ddl import _core, _ops
+from tf_ddl import _core, _ops, _reduction_check
 from tf_ddl._tf_compat import IndexedSlices, ReduceOp, tf
 
 __all__ = [
@@ -93,13 +93,20 @@ def _to_reducible(tensor: tf.Tensor, reduce_op: str) -> tuple[tf.Tensor, Any]:
 
 
 def _all_reduce_sparse(
-    engine: _core.Engine, value: IndexedSlices, reduce_op: str, name: str, contributes: Any
+    engine: _core.Engine,
+    value: IndexedSlices,
+    reduce_op: str,
+    name: str,
+    contributes: Any,
+    must_be_finite: bool,
 ) -> IndexedSlices:
     """All rows of all ranks: the sum of sparse gradients is their concatenation."""
     mine = tf.convert_to_tensor(value.values)
     if contributes is not True:
         mine = tf.where(contributes, mine, tf.zeros_like(mine))
-    values, _ = _ops.all_gather(engine, mine, name)
+    values, rows = _ops.all_gather(engine, mine, name)
+    if engine.check_reductions and must_be_finite:
+        values = _reduction_check.checked_rows(engine, values, rows, name or "a sparse gradient")
     indices, _ = _ops.all_gather(
         engine, tf.convert_to_tensor(value.indices), f"{name} (indices)" if name else ""
     )
@@ -114,6 +121,7 @@ def all_reduce(
     reduce_op: str,
     names: Sequence[str] | None = None,
     contributes: Any = True,
+    must_be_finite: bool = False,
 ) -> Any:
     """All-reduces every leaf of `value`.
 
@@ -124,6 +132,7 @@ def all_reduce(
       reduce_op: "sum" or "mean".
       names: one per leaf, for messages.
       contributes: see `_ops.all_reduce`.
+      must_be_finite: whether `Options.check_reductions` is to look for NaN and infinity.
 
     Raises:
       TypeError: a leaf cannot be added (strings, booleans).
@@ -138,20 +147,30 @@ def all_reduce(
             continue
         if isinstance(leaf, IndexedSlices):
             name = names[i] if names else ""
-            results[i] = _all_reduce_sparse(engine, leaf, reduce_op, name, contributes)
+            results[i] = _all_reduce_sparse(
+                engine, leaf, reduce_op, name, contributes, must_be_finite
+            )
         elif isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)):
             raise TypeError(
                 f"cannot reduce a {type(leaf).__name__}: its shape may differ between ranks"
             )
         else:
             dense.append((i, *_to_reducible(tf.convert_to_tensor(leaf), reduce_op)))
+    tensors = [tensor for _, tensor, _ in dense]
+    dense_names = None if names is None else [names[i] for i, _, _ in dense]
     reduced = _ops.all_reduce(
-        engine,
-        [tensor for _, tensor, _ in dense],
-        reduce_op,
-        names=None if names is None else [names[i] for i, _, _ in dense],
-        contributes=contributes,
+        engine, tensors, reduce_op, names=dense_names, contributes=contributes
     )
+    if engine.check_reductions and dense:
+        reduced = _reduction_check.checked(
+            engine,
+            tensors,
+            reduced,
+            reduce_op,
+            dense_names or [f"number {i}" for i, _, _ in dense],
+            contributes,
+            must_be_finite,
+        )
     for (i, _, back), tensor in zip(dense, reduced):
         results[i] = back(tensor)
     return tf.nest.pack_sequence_as(value, results)

@@ -107,7 +107,8 @@ def _apply_scaled(
     if accumulates or not _run_state.in_replica_context():
         return original(optimizer, grads, trainable_variables)
     variables = list(trainable_variables or optimizer._trainable_variables)
-    with _extended.reducing_gradients(_note_names(grads, variables)):
+    names = _note_names(grads, variables)
+    with _extended.reducing_gradients(names, must_be_finite=False):
         grads = _reduce_all(list(grads))
     with _reduced(True):
         return original(optimizer, grads, variables)

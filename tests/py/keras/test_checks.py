@@ -1,5 +1,6 @@
 """The user's own mistakes, found and named on every rank."""
 
+import pytest
 from harness import run_workers
 
 
@@ -144,6 +145,107 @@ def mistakes():
     print("found", rank)
 
 
+def reductions():
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import tf_ddl
+    from tf_ddl import _ops
+
+    strategy = tf_ddl.DDLStrategy()
+    rank, size = strategy.rank, strategy.size
+    keras.utils.set_random_seed(1)
+    x = np.random.default_rng(0).normal(size=[9, 4]).astype(np.float32)
+    y = x.sum(axis=1, keepdims=True)
+
+    def refused(*texts, call):
+        try:
+            call()
+        except tf.errors.InvalidArgumentError as caught:
+            assert all(text in str(caught) for text in texts), f"{texts}: {caught}"
+            return
+        raise AssertionError(f"not refused: {texts}")
+
+    def build(**kwargs):
+        with strategy.scope():
+            model = keras.Sequential(
+                [
+                    keras.layers.Input([4]),
+                    keras.layers.Dense(8, "relu", name="first"),
+                    keras.layers.BatchNormalization(),
+                    keras.layers.Dense(1, name="last"),
+                ]
+            )
+            model.compile(keras.optimizers.SGD(0.05, clipnorm=1.0), "mse", **kwargs)
+        return model
+
+    # --- What is right passes: eager, in graphs, a rank without rows, accumulation, all dtypes.
+    for kwargs in ({}, {"run_eagerly": True}, {"steps_per_execution": 2}):
+        build(**kwargs).fit(x, y, batch_size=8, verbose=0)
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    half = build()
+    keras.mixed_precision.set_global_policy("float32")
+    half.fit(x, y, batch_size=8, verbose=0)
+    for dtype in (tf.float64, tf.float16, tf.bfloat16, tf.int32, tf.int64, tf.complex64):
+        total = strategy.reduce("SUM", tf.cast([rank + 1, 3], dtype), axis=None)
+        assert total[0].numpy() == sum(range(1, size + 1))
+    assert np.isnan(strategy.reduce("SUM", tf.constant(np.nan), axis=None))  # not a gradient
+
+    # --- NaN on one rank: the tensor and the rank are named on all, nothing is updated.
+    for eager in (False, True):
+        model = build(run_eagerly=eager)
+        model.train_on_batch(x, y)
+        before = model.get_weights()
+        bad = x.copy()
+        if rank == size - 1:
+            bad[0, 0] = np.nan
+        refused(
+            "gradients are not finite",
+            "first/kernel has 8 NaN and 0 infinite values",
+            f"on rank {size - 1}",
+            call=lambda model=model, bad=bad: model.train_on_batch(bad, y),
+        )
+        for old, new in zip(before[:2], model.get_weights()):
+            np.testing.assert_array_equal(old, new)
+
+    # --- Infinity in a sparse gradient.
+    with strategy.scope():
+        table = tf.Variable(tf.ones([5, 2]), name="table")
+
+    def look_up(factor):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.gather(table, [1, 3])) * factor
+        gradient = tape.gradient(loss, table)
+        gradient = tf.distribute.get_replica_context().all_reduce("SUM", gradient)
+        table.scatter_sub(gradient)
+
+    run = tf.function(lambda factor: strategy.run(look_up, (factor,)))
+    run(tf.constant(0.5))
+    refused(
+        "0 NaN and 4 infinite values on rank 0",
+        call=lambda: run(tf.constant(np.inf if rank == 0 else 1.0, tf.float32)),
+    )
+
+    # --- A reduction that comes out wrong, on one rank alone; the others say so too.
+    right = _ops.all_reduce
+
+    def wrong(engine, tensors, *args, **kwargs):
+        results = right(engine, tensors, *args, **kwargs)
+        if rank == 0 and tensors[0].shape == [4, 8]:
+            results[0] = results[0] + 0.25
+        return results
+
+    _ops.all_reduce = wrong
+    for eager in (False, True):
+        refused(
+            "an all-reduce came out wrong",
+            "first/kernel on rank 0: 32 elements",
+            call=lambda eager=eager: build(run_eagerly=eager).train_on_batch(x, y),
+        )
+    print("checked", rank)
+
+
 def switched_off():
     import keras
     import numpy as np
@@ -175,6 +277,12 @@ def settings():
 def test_mistakes_are_named_on_every_rank():
     for result in run_workers(mistakes, 2, timeout=120):
         assert f"found {result.rank}" in result.stdout
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_reductions_beside_simple_ones(size):
+    for result in run_workers(reductions, size, env={"DDL_CHECK_REDUCTIONS": "1"}, timeout=120):
+        assert f"checked {result.rank}" in result.stdout
 
 
 def test_the_first_step_s_check_can_be_switched_off():
