@@ -7,11 +7,13 @@
         model = build_and_compile()
     model.fit(dataset, epochs=5)
 
-Importing this package does not import TensorFlow; the first use of `DDLStrategy` does.
+Importing this package does not import TensorFlow; the first use of `DDLStrategy` or `tf_ddl.keras`
+does.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from tf_ddl import collective, errors
@@ -20,6 +22,7 @@ from tf_ddl.options import Options
 from tf_ddl.version import __version__
 
 if TYPE_CHECKING:
+    from tf_ddl import keras
     from tf_ddl._build_info import build_info
     from tf_ddl.strategy import DDLStrategy
 
@@ -30,6 +33,7 @@ __all__ = [
     "build_info",
     "collective",
     "errors",
+    "keras",
     "launch",
 ]
 
@@ -43,4 +47,6 @@ def __getattr__(name: str) -> Any:
         from tf_ddl._build_info import build_info
 
         return build_info
+    if name == "keras":
+        return importlib.import_module("tf_ddl.keras")
     raise AttributeError(f"module 'tf_ddl' has no attribute {name!r}")

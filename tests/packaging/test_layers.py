@@ -123,6 +123,7 @@ def test_public_names() -> None:
         "build_info",
         "collective",
         "errors",
+        "keras",
         "launch",
     ]
     for name in tf_ddl.__all__:
