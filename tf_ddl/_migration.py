@@ -113,7 +113,8 @@ def translated(options: Options | None, communication: Any) -> Options:
     Raises:
       TypeError: it is something else.
     """
-    if not isinstance(communication, tf.distribute.experimental.CommunicationOptions):
+    # The public name is that of a function that makes them.
+    if not isinstance(communication, type(tf.distribute.experimental.CommunicationOptions())):
         raise TypeError(
             "communication_options must be a tf.distribute.experimental.CommunicationOptions, not "
             f"a {type(communication).__name__}; a DDLStrategy's own settings are tf_ddl.Options"

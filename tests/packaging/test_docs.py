@@ -18,6 +18,9 @@ PAGES = (
     "benchmarks",
     "plans",
     "simulator",
+    "migrating",
+    "large_batch",
+    "checks",
 )
 
 

@@ -202,8 +202,8 @@ def reductions():
             bad[0, 0] = np.nan
         refused(
             "gradients are not finite",
-            "first/kernel has 8 NaN and 0 infinite values",
-            f"on rank {size - 1}",
+            "first/kernel has ",
+            f" NaN and 0 infinite values on rank {size - 1}",
             call=lambda model=model, bad=bad: model.train_on_batch(bad, y),
         )
         for old, new in zip(before[:2], model.get_weights()):
