@@ -78,7 +78,7 @@ def place(cluster_resolver: Any) -> cluster.Cluster | None:
         os.environ.get("DDL_SECRET", ""),
         f"the {type(cluster_resolver).__name__}",
     )
-    if not cluster.DDLEnvironment().is_present(os.environ):
+    if not cluster.DDLEnvironment().says_who(os.environ):
         return given
     launched = cluster.from_environment()
     if (given.rank, given.size) != (launched.rank, launched.size):
@@ -96,7 +96,7 @@ def resolver(engine: _core.Engine, given: Any) -> Any:
     That which was given, or one for TF_CONFIG; else one with the tasks "worker 0" and so on, by
     rank.
     """
-    launched = cluster.DDLEnvironment().is_present(os.environ)
+    launched = cluster.DDLEnvironment().says_who(os.environ)
     if given is None and not launched and cluster.TFConfig().is_present(os.environ):
         given = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if given is not None and given.cluster_spec().as_dict():

@@ -97,9 +97,13 @@ class DDLEnvironment(ClusterSource):
     """tf_ddl's own variables, set by `ddlrun`, by `tf_ddl.launch` or by hand."""
 
     def is_present(self, environ: Mapping[str, str]) -> bool:
-        if any(name in environ for name in _REQUIRED[:3]):
+        if self.says_who(environ):
             return True
         return "DDL_SECRET" in environ and not TFConfig().is_present(environ)
+
+    def says_who(self, environ: Mapping[str, str]) -> bool:
+        """Whether there is more than a secret, which goes with any way to describe a job."""
+        return any(name in environ for name in _REQUIRED if name != "DDL_SECRET")
 
     def read(self, environ: Mapping[str, str]) -> Cluster:
         missing = [name for name in _REQUIRED if not environ.get(name)]

@@ -105,3 +105,9 @@ def test_where_it_stands_among_the_launchers():
     assert cluster.from_environment({"TF_CONFIG": " "}) == cluster.Cluster()
     with pytest.raises(errors.InvalidArgumentError, match="DDL_RANK"):
         cluster.from_environment({"TF_CONFIG": "", "DDL_SECRET": "x"})
+
+
+def test_a_secret_alone_says_nobody_s_place():
+    launcher = cluster.DDLEnvironment()
+    assert not launcher.says_who({"DDL_SECRET": "x"}) and launcher.is_present({"DDL_SECRET": "x"})
+    assert launcher.says_who({"DDL_SECRET": "x", "DDL_RANK": "0"})
