@@ -8,7 +8,8 @@ import os
 import pathlib
 import platform
 
-from tf_ddl import _core, errors
+from tf_ddl import _core, _core_gpu, errors
+from tf_ddl.options import Options
 from tf_ddl.version import __version__
 
 __all__ = ["build_info"]
@@ -21,8 +22,8 @@ def build_info() -> dict[str, str]:
 
     Returns:
       Texts by topic: "tf_ddl", "python", "core", "tensorflow", "ops", "cores", "memory of other
-      processes" (whether ranks of this host can read each other's memory in place), "horovod",
-      "gpu".
+      processes" (whether ranks of this host can read each other's memory in place), "nccl", "cuda
+      driver", "gpus" (each with why it is not usable), "horovod".
 
     Raises:
       BuildError: the core library cannot be loaded.
@@ -35,9 +36,32 @@ def build_info() -> dict[str, str]:
         "ops": _ops(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory of other processes": _ptrace(),
-        "gpu": "gradients on GPUs are reduced by way of host memory; NCCL is not used",
+        **_gpus(),
         "horovod": _version("horovod") or "not installed; only the benchmark would use it",
     }
+
+
+def _gpus() -> dict[str, str]:
+    """NCCL, the driver, the GPUs: which, or why not."""
+    report = _core_gpu.report(Options.from_environment())
+    found = {
+        topic: " ".join(part for part in (library["version"], library["path"]) if part)
+        for topic, library in (("nccl", report["nccl"]), ("cuda driver", report["cuda"]))
+    }
+    for topic, library in (("nccl", report["nccl"]), ("cuda driver", report["cuda"])):
+        if library["why"]:
+            found[topic] = f"not usable: {library['why']}"
+    gpus = ", ".join(
+        f"{gpu['ordinal']}: {gpu['name']} ({gpu['memory_bytes'] / 2**30:.0f} GiB, compute "
+        f"capability {gpu['compute_capability']})"
+        for gpu in report["devices"]
+    )
+    if report["usable"]:
+        how = "gradients on them are reduced by NCCL"
+    else:
+        how = f"gradients on GPUs are reduced by way of host memory: {report['why']}"
+    found["gpus"] = f"{gpus}; {how}" if gpus else f"none; {how}"
+    return found
 
 
 def _version(distribution: str) -> str:

@@ -195,14 +195,16 @@ class Engine:
       handle: the number by which op kernels find it.
       rank, size: this process' place in the job.
       local_rank: its place among the ranks of its host.
+      gpu: its GPU (_core_gpu.Gpu), or None.
       check_reductions, compression: of the options; see there.
     """
 
-    def __init__(self, handle: int, rank: int, size: int, local_rank: int) -> None:
+    def __init__(self, handle: int, rank: int, size: int, local_rank: int, gpu: Any = None) -> None:
         self.handle = handle
         self.rank = rank
         self.size = size
         self.local_rank = local_rank
+        self.gpu = gpu
         self.check_reductions = False
         self.compression = ""
         self._lock = threading.Lock()
@@ -212,12 +214,20 @@ class Engine:
         self.collective_groups: dict[Any, int] = {}
 
     @classmethod
-    def create(cls, cluster: Any, options: Any, described: Described = NOTHING) -> Engine:
+    def create(
+        cls, cluster: Any, options: Any, described: Described = NOTHING, gpu: Any = None
+    ) -> Engine:
         """Joins the job that `cluster` (cluster.Cluster) names, with `options` (options.Options).
 
-        `described`: what the files that the options name say.
+        Args:
+          cluster: who this process is.
+          options: how to work.
+          described: what the files that the options name say.
+          gpu: the GPU that this process uses (_core_gpu.Gpu), or None.
 
         Raises:
+          PeerLostError, NotInitializedError: `options.gpu_reduction` is "nccl", and a rank cannot
+            use NCCL; names it and the reason.
           DeadlineError: a rank did not come in time; the message names it.
           SecretError, DuplicateError, InvalidArgumentError: refused, and why.
         """
@@ -250,11 +260,19 @@ class Engine:
             huge_pages=int(options.huge_pages),
         )
         handle = ctypes.c_int64()
-        _call("ddl_engine_create", ctypes.byref(config), ctypes.byref(handle))
-        engine = cls(handle.value, cluster.rank, cluster.size, cluster.local_rank)
+        if gpu is None:
+            _call("ddl_engine_create", ctypes.byref(config), ctypes.byref(handle))
+        else:
+            gpu.create_engine(config, handle)
+        engine = cls(handle.value, cluster.rank, cluster.size, cluster.local_rank, gpu)
         engine.check_reductions = options.check_reductions
         engine.compression = options.compression
         return engine
+
+    @property
+    def reduces_gpu_memory(self) -> bool:
+        """Whether groups in GPU memory can be registered: the same on every rank."""
+        return self.gpu is not None and self.gpu.used
 
     def register_group(
         self,
@@ -263,6 +281,7 @@ class Engine:
         tensors: Sequence[TensorSpec],
         reduce_op: str = "sum",
         root: int = 0,
+        in_gpu_memory: bool = False,
     ) -> int:
         """Registers a call site; returns its id (uint64). Does not wait for other ranks.
 
@@ -272,6 +291,7 @@ class Engine:
           tensors: one for broadcast and all_gather.
           reduce_op: "sum" or "mean".
           root: the rank that a broadcast starts from.
+          in_gpu_memory: of an all_reduce by op kernels, if `reduces_gpu_memory`.
 
         Raises:
           InvalidArgumentError: `key` is known with another content, or the content makes no sense.
@@ -287,17 +307,12 @@ class Engine:
             spec.dims = len(tensor.shape)
             spec.shape = (ctypes.c_int64 * len(tensor.shape))(*tensor.shape)
         group = ctypes.c_uint64()
-        _call(
-            "ddl_register_group",
-            self.handle,
-            key.encode(),
-            _KINDS[kind],
-            _REDUCE_OPS[reduce_op],
-            root,
-            specs,
-            len(tensors),
-            ctypes.byref(group),
-        )
+        op, rest = _REDUCE_OPS[reduce_op], (specs, len(tensors), ctypes.byref(group))
+        if in_gpu_memory:
+            self.gpu.register_group(self.handle, key.encode(), op, *rest)
+        else:
+            kind_number = _KINDS[kind]
+            _call("ddl_register_group", self.handle, key.encode(), kind_number, op, root, *rest)
         with self._lock:
             self._groups[key] = group.value
             self._keys[group.value] = key.encode()

@@ -34,6 +34,9 @@ __all__ = [
 REDUCIBLE = frozenset(
     {tf.float32, tf.float64, tf.float16, tf.bfloat16, tf.int32, tf.int64},
 )
+#: Of these, the ones that are reduced in GPU memory where they are in it. TensorFlow keeps small
+#: integers (counters, shapes) in host memory anyway.
+_IN_GPU_MEMORY = frozenset({tf.float32, tf.float64, tf.float16, tf.bfloat16})
 
 _thread = threading.local()
 
@@ -176,6 +179,7 @@ def _register(
     specs: Sequence[_core.TensorSpec],
     reduce_op: str = "sum",
     root: int = 0,
+    in_gpu_memory: bool = False,
 ) -> int:
     if _tf_compat.in_jit_compiled_function():
         raise ValueError(
@@ -185,11 +189,13 @@ def _register(
             "inside, a tf.function(jit_compile=True) may compute loss and gradients. "
             "model.compile(jit_compile=True) does that by itself"
         )
-    key = _key(kind, reduce_op, root, specs)
     recorded = getattr(_thread, "recorded", None)
     if recorded is not None:
         recorded.append(_in_words(kind, reduce_op, root, specs))
-    group = engine.register_group(key, kind, specs, reduce_op=reduce_op, root=root)
+    key = _key(f"{kind} on GPUs" if in_gpu_memory else kind, reduce_op, root, specs)
+    group = engine.register_group(
+        key, kind, specs, reduce_op=reduce_op, root=root, in_gpu_memory=in_gpu_memory
+    )
     return group - (1 << 64) if group >= 1 << 63 else group  # as an op's int attribute
 
 
@@ -223,10 +229,10 @@ def all_reduce(
     names: Sequence[str] | None = None,
     contributes: Any = True,
 ) -> list[tf.Tensor]:
-    """All-reduces `tensors` as one group.
+    """All-reduces `tensors` as one group; those in GPU memory, if it is reduced there, as another.
 
     In a graph each tensor has an op of its own and is reduced as soon as it is ready; in eager mode
-    one op reduces them all.
+    one op reduces all of a group.
 
     Args:
       engine: where.
@@ -243,36 +249,56 @@ def all_reduce(
         return []
     if names is None:
         names = [_name(tensor, f"tensor {i}") for i, tensor in enumerate(tensors)]
-    ops = library()
-    group = _register(
-        engine, "all_reduce", [_spec(n, t) for n, t in zip(names, tensors)], reduce_op=reduce_op
-    )
-    if tf.executing_eagerly():
-        return list(
-            ops.ddl_group_all_reduce(
-                tensors,
-                _token(),
+    results: dict[int, tf.Tensor] = {}
+    where = [_is_in_gpu_memory(engine, tensor) for tensor in tensors]
+    for in_gpu_memory in (True, False):
+        chosen = [i for i, there in enumerate(where) if there == in_gpu_memory]
+        if chosen:
+            reduced = _all_reduce_group(
+                engine,
+                [tensors[i] for i in chosen],
+                [names[i] for i in chosen],
+                reduce_op,
                 contributes,
-                engine=engine.handle,
-                group=group,
-                reduce_op=reduce_op,
-                tensor_names=list(names),
+                in_gpu_memory,
             )
-        )
+            results.update(zip(chosen, reduced))
+    return [results[i] for i in range(len(tensors))]
+
+
+def _is_in_gpu_memory(engine: _core.Engine, tensor: tf.Tensor) -> bool:
+    """Whether `tensor` is reduced where it is; the same on every rank, as programs are."""
+    if not engine.reduces_gpu_memory or tensor.dtype not in _IN_GPU_MEMORY:
+        return False
+    return "GPU" in _tf_compat.device_of(tensor)
+
+
+def _all_reduce_group(
+    engine: _core.Engine,
+    tensors: Sequence[tf.Tensor],
+    names: Sequence[str],
+    reduce_op: str,
+    contributes: Any,
+    in_gpu_memory: bool,
+) -> list[tf.Tensor]:
+    ops = library()
+    specs = [_spec(name, tensor) for name, tensor in zip(names, tensors)]
+    group = _register(engine, "all_reduce", specs, reduce_op=reduce_op, in_gpu_memory=in_gpu_memory)
+    place = (
+        tf.device(_tf_compat.device_of(tensors[0])) if in_gpu_memory else contextlib.nullcontext()
+    )
+    common = {"engine": engine.handle, "group": group, "reduce_op": reduce_op}
+    if tf.executing_eagerly():
+        op = ops.ddl_device_group_all_reduce if in_gpu_memory else ops.ddl_group_all_reduce
+        with place:
+            return list(op(tensors, _token(), contributes, tensor_names=list(names), **common))
+    op = ops.ddl_device_all_reduce if in_gpu_memory else ops.ddl_all_reduce
     contributes = tf.convert_to_tensor(contributes)
-    results = []
-    for i, (name, tensor) in enumerate(zip(names, tensors)):
-        result = ops.ddl_all_reduce(
-            tensor,
-            _token(),
-            contributes,
-            engine=engine.handle,
-            group=group,
-            index=i,
-            reduce_op=reduce_op,
-            tensor_name=name,
-        )
-        results.append(result)
+    with place:
+        results = [
+            op(tensor, _token(), contributes, index=i, tensor_name=name, **common)
+            for i, (name, tensor) in enumerate(zip(names, tensors))
+        ]
     _keep(results)
     return results
 
@@ -353,5 +379,7 @@ def _all_gather_gradient(op: Any, gradient: Any, _: Any) -> list[tf.Tensor | Non
 def _register_gradients() -> None:
     tf.RegisterGradient("DdlAllReduce")(_all_reduce_gradient)
     tf.RegisterGradient("DdlGroupAllReduce")(_all_reduce_gradient)
+    tf.RegisterGradient("DdlDeviceAllReduce")(_all_reduce_gradient)
+    tf.RegisterGradient("DdlDeviceGroupAllReduce")(_all_reduce_gradient)
     tf.RegisterGradient("DdlBroadcast")(_broadcast_gradient)
     tf.RegisterGradient("DdlAllGather")(_all_gather_gradient)

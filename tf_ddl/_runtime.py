@@ -13,7 +13,7 @@ import threading
 import types
 import warnings
 
-from tf_ddl import _core, cluster, errors
+from tf_ddl import _core, _core_gpu, cluster, errors
 from tf_ddl.options import Options
 from tf_ddl.plan import files
 
@@ -25,15 +25,21 @@ _options: Options | None = None  # guarded by _lock
 _hooks_installed = False  # guarded by _lock
 
 
-def engine(options: Options | None = None, place: cluster.Cluster | None = None) -> _core.Engine:
+def engine(
+    options: Options | None = None, gpu: int = -1, place: cluster.Cluster | None = None
+) -> _core.Engine:
     """The engine of this process; joins the job (environment variables `DDL_*`) at first use.
 
     Args:
       options: how to join; None means from the environment. Once joined, other options than the
         first ones are an error.
+      gpu: number of the GPU whose memory is to be reduced, as the CUDA driver counts; -1: none. An
+        engine that is there without one stays so.
       place: in which job, as which rank; None means from the environment.
 
     Raises:
+      PeerLostError, NotInitializedError: NCCL is asked for and cannot be used; see
+        `_core.Engine.create`.
       InvalidArgumentError: ill-formed environment, or options or a place that differ from the
         first ones.
       DeadlineError, SecretError, DuplicateError: see `_core.Engine.create`.
@@ -57,7 +63,8 @@ def engine(options: Options | None = None, place: cluster.Cluster | None = None)
         here = cluster.from_environment() if place is None else place
         _warn_when_crowded(here)
         described = files.describe(options)
-        _engine = _core.Engine.create(here, options, described)
+        own_gpu = _core_gpu.Gpu(gpu, options) if gpu >= 0 else None
+        _engine = _core.Engine.create(here, options, described, own_gpu)
         _options = options
         measured = options.measure_links and not options.deterministic and not described.links
         if here.size > 1 and here.rank == 0 and options.links and measured:

@@ -82,6 +82,11 @@ def resolve_device(device: str) -> str:
     return device_util.resolve(device)
 
 
+def device_of(tensor: Any) -> str:
+    """The device of a tensor, as far as it is known; of one in a graph, else the one in force."""
+    return tensor.device or device_util.current() or ""
+
+
 def colocate_with(variable: Any) -> Any:
     """A context in which ops are placed where `variable` is."""
     return ops.colocate_with(variable)

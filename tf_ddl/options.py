@@ -23,6 +23,7 @@ _TEXTS = {
     "interfaces": "names separated by commas, such as 'eth0,eth1'",
     "plan": "one of direct, pairwise, halving-doubling, ring, rings, grid and grid:4x2, or empty",
     "compression": "bf16, fp16 or empty",
+    "gpu_reduction": "auto, nccl or host",
 }
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -74,6 +75,11 @@ class Options:
       compression: "bf16" or "fp16" for float32 on the wire. `DDL_COMPRESSION`.
       autotune: whether sizes and plans are found by measurement. `DDL_AUTOTUNE`.
       deterministic: whether sums must be equal from run to run. `DDL_DETERMINISTIC`.
+      gpu_reduction: how gradients in GPU memory are reduced: "auto", "nccl" or "host".
+        `DDL_GPU_REDUCTION`.
+      share_gpus: whether several ranks may use one GPU. `DDL_SHARE_GPUS`.
+      nccl_library: the file of NCCL to use. `DDL_NCCL_LIBRARY`.
+      cuda_library: the file of the CUDA driver to use. `DDL_CUDA_LIBRARY`.
       check_replicas_every: steps between two comparisons of the ranks' variables; 0 compares
         only at the first step. `DDL_CHECK_REPLICAS_EVERY`.
       check_first_step: whether ranks compare weights and programs before they begin to train.
@@ -218,6 +224,36 @@ class Options:
         "0 or 1",
         0,
         "Whether sums must be equal bit for bit from run to run: nothing measured decides.",
+    )
+    gpu_reduction: str = _setting(
+        "auto",
+        "DDL_GPU_REDUCTION",
+        "name",
+        0,
+        "Gradients on GPUs. `auto`: by NCCL if every rank can use it, else by way of host memory, "
+        "with a warning; `nccl`: by NCCL or not at all; `host`: by way of host memory.",
+        "auto|nccl|host",
+    )
+    share_gpus: bool = _setting(
+        False,
+        "DDL_SHARE_GPUS",
+        "0 or 1",
+        0,
+        "Whether ranks may share a GPU where a host has fewer GPUs than ranks.",
+    )
+    nccl_library: str = _setting(
+        "",
+        "DDL_NCCL_LIBRARY",
+        "file",
+        0,
+        "The `libnccl.so.2` to use; empty: that of the `nvidia-nccl` packages, else the system's.",
+    )
+    cuda_library: str = _setting(
+        "",
+        "DDL_CUDA_LIBRARY",
+        "file",
+        0,
+        "The CUDA driver's `libcuda.so.1` to use; empty: the system's.",
     )
     check_replicas_every: int = _setting(
         1000,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from tf_ddl import (
     _agreement,
     _core,
+    _device,
     _keras_compat,
     _migration,
     _model_check,
@@ -17,6 +18,8 @@ from tf_ddl import (
     _seed,
     _structures,
     _tf_compat,
+    cluster,
+    errors,
 )
 from tf_ddl._extended import DDLExtended
 from tf_ddl._tf_compat import tf
@@ -83,9 +86,11 @@ class DDLStrategy(tf.distribute.Strategy):
             options = _migration.translated(options, communication_options)
         _ops.library()
         self._options = options if options is not None else Options.from_environment()
-        self._engine = _runtime.engine(options, place)
-        device = _choose_device(self._engine)
-        super().__init__(DDLExtended(self, self._engine, device, self._options))
+        here = cluster.from_environment() if place is None else place
+        device = _device.choose(here, self._options)
+        self._engine = _runtime.engine(options, device.ordinal, place)
+        _check_gpu(self._engine, device, self._options)
+        super().__init__(DDLExtended(self, self._engine, device.name, self._options))
         _agreement.agree_on_checks(self._engine, self._options)
         self.extended._cluster_resolver = _migration.resolver(self._engine, cluster_resolver)
         _seed.agree(self._engine)
@@ -246,22 +251,15 @@ def _elements_along(value: tf.Tensor, axis: Any) -> tf.Tensor:
     return tf.reduce_prod(tf.gather(shape, [one % tf.rank(value) for one in axes]))
 
 
-def _choose_device(engine: _core.Engine) -> str:
-    """The GPU of this process's local rank, or the CPU.
-
-    A process uses one GPU. Ranks of a host take them in turn; when ranks share one, memory is
-    allocated as needed, since TensorFlow would otherwise give the first all of it.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return _tf_compat.resolve_device("/device:CPU:0")
-    visible = tf.config.get_visible_devices("GPU")
-    if len(visible) > 1:
-        mine = visible[engine.local_rank % len(visible)]
-        try:
-            tf.config.set_visible_devices([mine], "GPU")
-            if int(os.environ.get("DDL_LOCAL_SIZE", "1")) > len(visible):
-                tf.config.experimental.set_memory_growth(mine, True)
-        except RuntimeError:  # TensorFlow has initialised the devices already
-            return _tf_compat.resolve_device(f"/device:GPU:{engine.local_rank % len(visible)}")
-    return _tf_compat.resolve_device("/device:GPU:0" if visible else "/device:CPU:0")
+def _check_gpu(engine: _core.Engine, device: _device.Device, options: Options) -> None:
+    """Whether the engine was made for the strategy's GPU."""
+    if device.ordinal < 0 or engine.gpu is not None or options.gpu_reduction == "host":
+        return
+    text = (
+        "this process joined its job before the strategy was made, and without its GPU "
+        "(tf_ddl.collective.init): gradients are reduced by way of host memory. Make the "
+        "tf_ddl.DDLStrategy first"
+    )
+    if options.gpu_reduction == "nccl":
+        raise errors.InvalidArgumentError(f"gpu_reduction='nccl', but {text}")
+    warnings.warn(text, stacklevel=3)

@@ -11,36 +11,21 @@
 #include <vector>
 
 #include "capi/completion.h"
+#include "capi/internal.h"
 #include "capi/order_check.h"
-#include "comm/host.h"
 #include "engine/engine.h"
 #include "rendezvous/store.h"
 
 namespace {
 
 using tf_ddl::Completion;
+using tf_ddl::Copied;
 using tf_ddl::Engine;
+using tf_ddl::NoSuchEngine;
 using tf_ddl::OrderCheck;
+using tf_ddl::Report;
 using tf_ddl::Status;
-
-int Report(const Status& status, char* error, size_t error_size) {
-  if (!status.ok() && error != nullptr && error_size > 0) {
-    std::snprintf(error, error_size, "%s", status.message().c_str());
-  }
-  return static_cast<int>(status.code());
-}
-
-Status NoSuchEngine() {
-  return tf_ddl::FailedPrecondition("tf_ddl is not initialised, or has been shut down");
-}
-
-char* Copied(const std::string& text) {
-  char* copy = static_cast<char*>(std::malloc(text.size() + 1));
-  if (copy != nullptr) std::memcpy(copy, text.c_str(), text.size() + 1);
-  return copy;
-}
-
-std::string TextOf(const char* text) { return text == nullptr ? "" : text; }
+using tf_ddl::TextOf;
 
 // Runs a blocking collective: `start` makes `calls` calls of the engine with the callback it gets.
 // The order is looked at first: if it is wrong, the collective itself ends with the abort.
@@ -72,47 +57,6 @@ Stores& GlobalStores() {
 
 }  // namespace
 
-int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, size_t error_size) {
-  std::unique_ptr<tf_ddl::Communicator> communicator;
-  if (config->size > 1) {
-    tf_ddl::JobConfig job;
-    job.rank = config->rank;
-    job.size = config->size;
-    job.rendezvous = TextOf(config->rendezvous);
-    job.secret = TextOf(config->secret);
-    job.host_store = config->host_store != 0;
-    job.join_timeout = config->join_timeout;
-    job.use_shared_memory = config->use_shared_memory != 0;
-    job.use_cma = config->use_cma != 0;
-    job.interfaces = TextOf(config->interfaces);
-    job.sockets_per_rail = config->sockets_per_rail;
-    tf_ddl::CommOptions comm;
-    comm.measure_links = config->measure_links != 0;
-    comm.huge_pages = config->huge_pages != 0;
-    comm.grid = TextOf(config->grid);
-    comm.topology = TextOf(config->topology);
-    comm.links = TextOf(config->links);
-    const Status status = tf_ddl::CreateHostCommunicator(job, comm, &communicator);
-    if (!status.ok()) return Report(status, error, error_size);
-  }
-  tf_ddl::EngineOptions options;
-  options.bucket_bytes = config->bucket_bytes;
-  options.first_bucket_bytes = config->first_bucket_bytes;
-  options.timeout = config->timeout;
-  options.stall_warning = config->stall_warning;
-  options.plan = TextOf(config->plan);
-  options.chunk_bytes = config->chunk_bytes;
-  options.compression = static_cast<tf_ddl::WireFormat>(config->compression);
-  options.autotune = config->autotune != 0;
-  options.tune_buckets = config->tune_buckets != 0;
-  options.deterministic = config->deterministic != 0;
-  std::shared_ptr<Engine> made = Engine::Create(std::move(communicator), options);
-  const Status status = OrderCheck::Register(made.get());
-  if (!status.ok()) return Report(status, error, error_size);
-  *engine = tf_ddl::PublishEngine(std::move(made));
-  return 0;
-}
-
 int ddl_engine_shutdown(int64_t engine) {
   auto found = tf_ddl::FindEngine(engine);
   if (found == nullptr) return 0;
@@ -131,26 +75,6 @@ int ddl_engine_abort(int64_t engine, int code, const char* message) {
 int ddl_engine_health(int64_t engine, char* error, size_t error_size) {
   auto found = tf_ddl::FindEngine(engine);
   return Report(found == nullptr ? NoSuchEngine() : found->health(), error, error_size);
-}
-
-int ddl_register_group(int64_t engine, const char* key, int kind, int reduce_op, int root,
-                       const ddl_tensor_spec* tensors, int32_t num_tensors, uint64_t* group,
-                       char* error, size_t error_size) {
-  auto found = tf_ddl::FindEngine(engine);
-  if (found == nullptr) return Report(NoSuchEngine(), error, error_size);
-  tf_ddl::GroupSpec spec;
-  spec.key = TextOf(key);
-  spec.kind = static_cast<tf_ddl::CollectiveKind>(kind);
-  spec.op = static_cast<tf_ddl::ReduceOp>(reduce_op);
-  spec.root = root;
-  for (int32_t i = 0; i < num_tensors; ++i) {
-    tf_ddl::TensorSpec tensor;
-    tensor.name = TextOf(tensors[i].name);
-    tensor.dtype = static_cast<tf_ddl::DType>(tensors[i].dtype);
-    tensor.shape.assign(tensors[i].shape, tensors[i].shape + tensors[i].dims);
-    spec.tensors.push_back(std::move(tensor));
-  }
-  return Report(found->RegisterGroup(spec, group), error, error_size);
 }
 
 int ddl_all_reduce(int64_t engine, uint64_t group, const char* call, int32_t n,

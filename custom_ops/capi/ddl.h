@@ -46,7 +46,26 @@ typedef struct {
   const int64_t* shape;
 } ddl_tensor_spec;
 
+// What a process has for reducing GPU memory. Libraries: one a line, tried in order, before those
+// of the system; with `only` nothing else is tried.
+typedef struct {
+  int32_t ordinal;    // of its GPU, among those that the CUDA driver shows it; -1: it uses none
+  int32_t reduction;  // 0: NCCL where all ranks can, 1: NCCL or an error, 2: by way of the host
+  const char* nccl_libraries;
+  const char* cuda_libraries;
+  int32_t only_nccl;
+  int32_t only_cuda;
+} ddl_gpu_config;
+
+// Without a GPU. Ranks with and without one may be in one job.
 int ddl_engine_create(const ddl_config* config, int64_t* engine, char* error, size_t error_size);
+// `*outcome`, to be freed by ddl_free: {"used": whether groups in GPU memory can be registered,
+// "description": of the communicator, "reason": why not, where it was wanted}
+int ddl_engine_create_with_gpu(const ddl_config* config, const ddl_gpu_config* gpu, int64_t* engine,
+                               char** outcome, char* error, size_t error_size);
+// What was found of NCCL and the CUDA driver (nccl/libraries.h), as JSON; ordinal and reduction do
+// not matter.
+char* ddl_gpu_report(const ddl_gpu_config* gpu);
 int ddl_engine_shutdown(int64_t engine);
 int ddl_engine_abort(int64_t engine, int code, const char* message);
 int ddl_engine_health(int64_t engine, char* error, size_t error_size);
@@ -54,6 +73,11 @@ int ddl_engine_health(int64_t engine, char* error, size_t error_size);
 int ddl_register_group(int64_t engine, const char* key, int kind, int reduce_op, int root,
                        const ddl_tensor_spec* tensors, int32_t num_tensors, uint64_t* group,
                        char* error, size_t error_size);
+
+// Likewise, of tensors in GPU memory, an all-reduce; only op kernels call it.
+int ddl_register_device_group(int64_t engine, const char* key, int reduce_op,
+                              const ddl_tensor_spec* tensors, int32_t num_tensors, uint64_t* group,
+                              char* error, size_t error_size);
 
 // Blocking collectives over host memory. `call` says what is called, for example
 // "all_reduce sum float32[3]": ranks whose texts differ all get an error that quotes them.

@@ -90,6 +90,8 @@ class Communicator {
   virtual void UseSockets(int n) = 0;
 
   virtual void set_events(CommunicatorEvents* events) = 0;
+  // Keeps a control frame, a goodbye included, for the next events.
+  virtual void Hold(int peer, ControlKind kind, std::string payload) = 0;
   virtual void Start(std::unique_ptr<Collective> collective) = 0;
   virtual void SendControl(int peer, ControlKind kind, const std::string& payload) = 0;
   // Makes progress; true if anything moved.

@@ -40,10 +40,9 @@ class PairCommunicator : public Communicator, public PairEvents {
   void UseSockets(int n) override;
   // For measuring: null for this rank.
   Pair* pair(int rank) const { return wires_.pairs[rank]; }
-  // Keeps a control frame, a goodbye included, for the next events.
-  void Hold(int peer, ControlKind kind, std::string payload);
 
   void set_events(CommunicatorEvents* events) override { events_ = events; }
+  void Hold(int peer, ControlKind kind, std::string payload) override;
   void Start(std::unique_ptr<Collective> collective) override;
   void SendControl(int peer, ControlKind kind, const std::string& payload) override;
   bool Poll() override;

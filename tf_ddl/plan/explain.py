@@ -25,6 +25,7 @@ def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
     """
     if not state:
         return "a world of one: nothing travels"
+    state = {"device": "", **state}
     topology = _plans.topology(state["topology"])
     answer = _plans.candidates(
         state["topology"],
@@ -46,6 +47,9 @@ def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
         ]
     lines += ["", "plans in use, by size of the bucket:", ""]
     lines += tables.by_size(state["by_size"])
+    if state["device"]:
+        lines += ["", "buckets in GPU memory: by plans of their own ('gpu ...' below), of", ""]
+        lines += [f"    {state['device']}"]
     if state["buckets"]:
         lines += ["", "measured on this rank:", ""]
         lines += tables.measured(state["buckets"])
