@@ -352,16 +352,20 @@ class Engine:
         )
 
     def all_gather(
-        self, group: int, array: np.ndarray, element_bytes: int
+        self, group: int, array: np.ndarray, element_bytes: int, call: str = ""
     ) -> tuple[bytes, list[int]]:
-        """Everybody's elements one behind the other, as bytes, and the element count of each."""
+        """Everybody's elements one behind the other, as bytes, and the element count of each.
+
+        `call`: the words that ranks compare before they wait for each other; default: the group's
+        key. If they differ, the error shows every rank's.
+        """
         counts = (ctypes.c_int64 * self.size)()
         out = ctypes.c_void_p()
         _call(
             "ddl_all_gather",
             self.handle,
             group,
-            self._call_text(group),
+            call.encode("utf-8", "replace") or self._call_text(group),
             array.ctypes.data,
             array.nbytes // element_bytes,
             element_bytes,

@@ -2,35 +2,51 @@
 
 A dataset gives global batches. A rank takes a contiguous slice of each: ranks in order, sizes that
 differ by at most one row, more rows for lower ranks. So every row is used once, a concatenation in
-rank order restores the batch, and the last batch may leave a rank without rows.
+rank order restores the batch, and the last batch may leave a rank without rows. For that, all ranks
+must be given the same data in the same order.
+
+With `AutoShardPolicy.OFF` a rank's data may be its own, such as `dataset.shard(size, rank)`. The
+ranks compare their first batches: if all are the same, the data has not been sharded and is sliced
+as described; if not, every rank uses all that it was given, each batch in as many steps as there
+are ranks. The other policies make no difference.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tf_ddl import _structures
+import numpy as np
+
+from tf_ddl import _core, _dataset_ends, _hooks, _structures, errors
 from tf_ddl._tf_compat import InputContext, tf
 
-__all__ = ["from_function", "is_distributed", "slice_of_rows", "split"]
+__all__ = [
+    "from_function",
+    "has_own_length",
+    "is_distributed",
+    "note_batches",
+    "slice_of_rows",
+    "split",
+]
 
 _MARK = "_tf_ddl_distributed"
+_BATCHES = "_tf_ddl_batches"
+_OWN_LENGTH = "_tf_ddl_own_length"
+_UNKNOWN = tf.data.UNKNOWN_CARDINALITY
 
 
-def slice_of_rows(rows: Any, rank: int, size: int) -> tuple[Any, Any]:
+def slice_of_rows(rows: Any, rank: Any, size: int) -> tuple[Any, Any]:
     """(first row, number of rows) of a rank's part of `rows` rows; ints or int64 scalars."""
     share, extra = rows // size, rows % size
-    if isinstance(rows, int):
+    if isinstance(rows, int) and isinstance(rank, int):
         return rank * share + min(rank, extra), share + int(rank < extra)
-    return rank * share + tf.minimum(tf.cast(rank, extra.dtype), extra), share + tf.cast(
-        rank < extra, extra.dtype
-    )
+    rank = tf.cast(rank, tf.int64)
+    share, extra = tf.cast(share, tf.int64), tf.cast(extra, tf.int64)
+    return rank * share + tf.minimum(rank, extra), share + tf.cast(rank < extra, tf.int64)
 
 
-def _slice_leaf(value: Any, rank: int, size: int) -> Any:
-    if not isinstance(value, (tf.Tensor, tf.RaggedTensor, tf.SparseTensor)):
-        return value
-    rows = _structures.number_of_rows(value)
+def _slice_leaf(value: Any, rank: Any, size: int) -> Any:
+    rows = _structures.number_of_rows(value) if _structures.is_batch(value) else None
     if rows is None:
         return value
     first, count = slice_of_rows(rows, rank, size)
@@ -58,7 +74,38 @@ def is_distributed(dataset: Any) -> bool:
     return False
 
 
-def split(dataset: Any, rank: int, size: int) -> tf.data.Dataset:
+def note_batches(dataset: tf.data.Dataset, number: int | None) -> None:
+    """Tells how many batches a dataset has, where tf.data itself does not know."""
+    setattr(dataset, _BATCHES, number)
+
+
+def has_own_length(dataset: tf.data.Dataset) -> bool:
+    """Whether it may have another number of batches than what it was split from."""
+    return getattr(dataset, _OWN_LENGTH, False)
+
+
+def _cardinalities(engine: _core.Engine, dataset: tf.data.Dataset) -> list[int]:
+    """How many batches each rank's dataset has, or tf.data's marks; waits for all ranks."""
+    cardinality = int(dataset.cardinality())
+    noted = getattr(dataset, _BATCHES, None)
+    if cardinality == _UNKNOWN and noted is not None:
+        cardinality = noted
+    mine = np.array([cardinality], np.int64)
+    spec = _core.TensorSpec("number of batches", "int64", (-1,))
+    group = engine.register_group("tf_ddl number of batches of a dataset", "all_gather", [spec])
+    call = f"distributed a dataset{_hooks.place()}"
+    data, _ = engine.all_gather(group, mine, mine.itemsize, call=call)
+    return [int(number) for number in np.frombuffer(data, np.int64)]
+
+
+def _in_words(cardinality: int) -> str:
+    if cardinality == _UNKNOWN:
+        return "an unknown number of batches"
+    infinite = cardinality == tf.data.INFINITE_CARDINALITY
+    return "infinitely many batches" if infinite else f"{cardinality} batches"
+
+
+def split(dataset: Any, rank: int, size: int, engine: _core.Engine | None = None) -> Any:
     """This rank's part of a dataset of global batches.
 
     Args:
@@ -66,12 +113,15 @@ def split(dataset: Any, rank: int, size: int) -> tf.data.Dataset:
         or sparse tensors. Scalars pass through whole. One that was split before is not split again.
       rank: whose part.
       size: number of ranks.
+      engine: through which the ranks find out whether they were given equally many batches; all
+        must call. None: that is taken for granted.
 
     Returns:
-      A dataset of as many elements, of the same structure.
+      A dataset of the same structure, of equally many elements on every rank.
 
     Raises:
       TypeError: `dataset` is something else.
+      InvalidArgumentError: the ranks' datasets have different numbers of batches.
     """
     if not isinstance(dataset, tf.data.Dataset):
         raise TypeError(
@@ -81,19 +131,43 @@ def split(dataset: Any, rank: int, size: int) -> tf.data.Dataset:
         )
     if is_distributed(dataset):
         return dataset
+    if size == 1:
+        return _marked(dataset.take(-1))
+    if dataset.options().deterministic is False:  # the order of rows is to be the same everywhere
+        options = tf.data.Options()
+        options.deterministic = True
+        dataset = dataset.with_options(options)
     spec = dataset.element_spec
 
-    def part(*element: Any) -> Any:
-        leaves = [_slice_leaf(leaf, rank, size) for leaf in tf.nest.flatten(element)]
+    def part(element: Any, of_rank: Any) -> Any:
+        leaves = [_slice_leaf(leaf, of_rank, size) for leaf in tf.nest.flatten(element)]
         return tf.nest.pack_sequence_as(spec, leaves)
 
-    result = dataset.take(-1) if size == 1 else dataset.map(part)
-    setattr(result, _MARK, True)
-    return result
+    policy = dataset.options().experimental_distribute.auto_shard_policy
+    if engine is not None and policy == tf.data.experimental.AutoShardPolicy.OFF:
+        result = _marked(_dataset_ends.shared_or_own(dataset, part, engine))
+        setattr(result, _OWN_LENGTH, True)
+        return result
+    cardinalities = [0] if engine is None else _cardinalities(engine, dataset)
+    if len(set(cardinalities)) > 1:
+        other = next(r for r, number in enumerate(cardinalities) if number != cardinalities[0])
+        raise errors.InvalidArgumentError(
+            f"rank 0 was given a dataset of {_in_words(cardinalities[0])}, rank {other} one of "
+            f"{_in_words(cardinalities[other])}: {_dataset_ends.WHAT_TO_DO}"
+        )
+    result = dataset.map(lambda *element: part(element, rank))
+    if engine is not None and cardinalities[0] == _UNKNOWN:
+        result = _dataset_ends.checked_end(result, engine)
+    return _marked(result)
 
 
-def from_function(dataset_fn: Any, rank: int, size: int) -> tf.data.Dataset:
+def from_function(
+    dataset_fn: Any, rank: int, size: int, engine: _core.Engine | None = None
+) -> tf.data.Dataset:
     """The dataset that `dataset_fn` makes for this rank, of per-rank batches.
+
+    On a rank with fewer batches than another, batches without rows follow, so that all ranks run
+    equally many steps. All ranks must call.
 
     Raises:
       TypeError: it returns no `tf.data.Dataset`.
@@ -103,6 +177,14 @@ def from_function(dataset_fn: Any, rank: int, size: int) -> tf.data.Dataset:
     )
     if not isinstance(dataset, tf.data.Dataset):
         raise TypeError(f"dataset_fn must return a tf.data.Dataset, not {type(dataset).__name__}")
-    result = dataset.take(-1)
-    setattr(result, _MARK, True)
-    return result
+    if engine is None or size == 1:
+        return _marked(dataset.take(-1))
+    cardinalities = _cardinalities(engine, dataset)
+    if _UNKNOWN not in cardinalities and len(set(cardinalities)) == 1:
+        return _marked(dataset.take(-1))
+    return _marked(_dataset_ends.common_end(dataset, engine))
+
+
+def _marked(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    setattr(dataset, _MARK, True)
+    return dataset

@@ -16,6 +16,7 @@ from tf_ddl import (
     _dataset,
     _ops,
     _run_state,
+    _seed,
     _statistics,
     _structures,
     _tf_compat,
@@ -146,10 +147,13 @@ class DDLExtended(_tf_compat.StrategyExtended):
             _ops.recording() as collectives,
             tf.device(self._device),
             DDLReplicaContext(self._container_strategy()),
+            _seed.in_run(self.engine.rank),
             _tf_compat.VariableWatcher() as watcher,
         ):
             if state.keras_step and self.engine.size > 1:
                 args, kwargs = state.with_a_row()
+                if state.keras_step != "predict":
+                    state.note_rows()
             with state.compiling():
                 result = fn(*args, **kwargs)
             if state.keras_step == "predict" and self.engine.size > 1:
@@ -166,6 +170,15 @@ class DDLExtended(_tf_compat.StrategyExtended):
             _statistics.average(self.engine, state)
             self._check.after_run(state)
         return result
+
+    def compare(self, variables: list[Any]) -> None:
+        """Compares the ranks' values of these variables.
+
+        Raises:
+          tf.errors.InvalidArgumentError: they differ; names one.
+        """
+        with tf.device(self._device):
+            self._check.compare(variables)
 
     def _update(self, var: Any, fn: Any, args: Any, kwargs: Any, group: bool) -> Any:
         return self._run_update(var, fn, args, kwargs, group)
@@ -234,11 +247,11 @@ class DDLExtended(_tf_compat.StrategyExtended):
 
     def _experimental_distribute_dataset(self, dataset: Any, options: Any) -> Any:
         del options
-        return _dataset.split(dataset, self.engine.rank, self.engine.size)
+        return _dataset.split(dataset, self.engine.rank, self.engine.size, self.engine)
 
     def _distribute_datasets_from_function(self, dataset_fn: Any, options: Any) -> Any:
         del options
-        return _dataset.from_function(dataset_fn, self.engine.rank, self.engine.size)
+        return _dataset.from_function(dataset_fn, self.engine.rank, self.engine.size, self.engine)
 
     def _experimental_distribute_values_from_function(self, value_fn: Any) -> Any:
         return value_fn(

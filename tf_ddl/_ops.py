@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tf_ddl import _core, _runtime, _tf_compat, errors
+from tf_ddl import _core, _hooks, _runtime, _tf_compat, errors
 from tf_ddl._tf_compat import SUPPORTED_TENSORFLOW, tf
 
 __all__ = [
@@ -133,7 +133,9 @@ def _spec(name: str, tensor: tf.Tensor, any_rows: bool = False) -> _core.TensorS
     return _core.TensorSpec(f"{name} ({tensor.dtype.name})", "bytes", (*shape, tensor.dtype.size))
 
 
-def _key(kind: str, reduce_op: str, root: int, specs: Sequence[_core.TensorSpec]) -> str:
+def _key(
+    kind: str, reduce_op: str, root: int, specs: Sequence[_core.TensorSpec], site: str = ""
+) -> str:
     """A name for this call that every rank finds without asking.
 
     Ranks may trace at different times (one sees a new batch size and retraces, the others do not),
@@ -141,7 +143,7 @@ def _key(kind: str, reduce_op: str, root: int, specs: Sequence[_core.TensorSpec]
     function that is being traced. Names of tensors are left out: a rank that made another model
     first has other automatic names.
     """
-    content = repr((kind, reduce_op, root, [(s.dtype, s.shape) for s in specs]))
+    content = repr((kind, reduce_op, root, [(s.dtype, s.shape) for s in specs], site))
     signature = hashlib.sha256(content.encode()).hexdigest()[:16]
     if tf.executing_eagerly():
         return f"{kind} {signature} eager"
@@ -180,6 +182,7 @@ def _register(
     reduce_op: str = "sum",
     root: int = 0,
     in_gpu_memory: bool = False,
+    site: str = "",
 ) -> int:
     if _tf_compat.in_jit_compiled_function():
         raise ValueError(
@@ -189,10 +192,13 @@ def _register(
             "inside, a tf.function(jit_compile=True) may compute loss and gradients. "
             "model.compile(jit_compile=True) does that by itself"
         )
+    if tf.executing_eagerly():
+        more = f" and {len(specs) - 1} more" if len(specs) > 1 else ""
+        _hooks.announce(f"{kind} of {specs[0].name}{more}")
     recorded = getattr(_thread, "recorded", None)
     if recorded is not None:
         recorded.append(_in_words(kind, reduce_op, root, specs))
-    key = _key(f"{kind} on GPUs" if in_gpu_memory else kind, reduce_op, root, specs)
+    key = _key(f"{kind} on GPUs" if in_gpu_memory else kind, reduce_op, root, specs, site)
     group = engine.register_group(
         key, kind, specs, reduce_op=reduce_op, root=root, in_gpu_memory=in_gpu_memory
     )
@@ -315,7 +321,7 @@ def broadcast(engine: _core.Engine, tensor: tf.Tensor, root: int = 0, name: str 
 
 
 def all_gather(
-    engine: _core.Engine, tensor: tf.Tensor, name: str = ""
+    engine: _core.Engine, tensor: tf.Tensor, name: str = "", site: str = ""
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Concatenates the ranks' tensors along the first dimension, which may differ.
 
@@ -323,12 +329,13 @@ def all_gather(
       engine: where.
       tensor: at least one dimension; fixed-size dtype.
       name: for messages.
+      site: what tells this call apart from others of the same shape that may overtake it.
 
     Returns:
       The concatenation in rank order, and int64 [size] with each rank's number of rows.
     """
     name = name or _name(tensor, "tensor")
-    group = _register(engine, "all_gather", [_spec(name, tensor, any_rows=True)])
+    group = _register(engine, "all_gather", [_spec(name, tensor, any_rows=True)], site=site)
     gathered, rows = library().ddl_all_gather(
         tensor, _token(), engine=engine.handle, group=group, tensor_name=name
     )
@@ -354,9 +361,11 @@ def _dense(gradient: Any, like: tf.Tensor) -> tf.Tensor:
 
 def _all_reduce_gradient(op: Any, *gradients: Any) -> list[tf.Tensor | None]:
     # y = sum over ranks of x, and every rank's loss depends on its y: dx is the sum of the dy.
+    # The loss of a rank that does not contribute does not count either.
     reduce_op = op.get_attr("reduce_op").decode()
+    contributes = op.inputs[-1]
     dense = [_dense(g, y) for g, y in zip(gradients, op.outputs)]
-    return [*all_reduce(_engine_of(op), dense, reduce_op), None, None]
+    return [*all_reduce(_engine_of(op), dense, reduce_op, contributes=contributes), None, None]
 
 
 def _broadcast_gradient(op: Any, gradient: Any) -> list[tf.Tensor | None]:

@@ -17,7 +17,7 @@ from tf_ddl import _core, _ops, _run_state, _tf_compat, _variables
 from tf_ddl._run_state import RunState
 from tf_ddl._tf_compat import tf
 
-__all__ = ["ReplicaCheck", "check_origin"]
+__all__ = ["ReplicaCheck", "check_origin", "checksum"]
 
 #: How many variables and ranks a message names.
 _SHOWN = 5
@@ -45,7 +45,7 @@ def check_origin(variables: Iterable[Any], is_own: Callable[[Any], bool]) -> Non
         )
 
 
-def _checksum(variable: Any) -> tf.Tensor:
+def checksum(variable: Any) -> tf.Tensor:
     """The sum of a variable's bits, read as integers; int64 scalar, equal for equal bits."""
     value = _variables.local_value(variable)
     if value.dtype.is_complex:
@@ -86,7 +86,7 @@ class ReplicaCheck:
         self._eager_runs[step] += 1
         count = self._eager_runs[step]
         if count == 1 or (self._every and count % self._every == 0):
-            self._compare(variables)
+            self.compare(variables)
 
     def _add_to_graph(self, variables: list[Any]) -> None:
         with tf.init_scope():
@@ -98,15 +98,16 @@ class ReplicaCheck:
             due |= tf.equal(count % self._every, 0)
 
         def compare() -> tf.Tensor:
-            self._compare(variables)
+            self.compare(variables)
             return tf.constant(True)
 
         # Reading the variables in a branch orders the branch after the step's assignments.
         tf.cond(due, compare, lambda: tf.constant(True), name="tf_ddl_compare_replicas")
 
-    def _compare(self, variables: list[Any]) -> None:
+    def compare(self, variables: list[Any]) -> None:
+        """Compares these variables now, here; see `after_run`. All ranks must call."""
         names = [_variables.display_name(v) for v in variables]
-        mine = tf.stack([_checksum(v) for v in variables])[tf.newaxis]
+        mine = tf.stack([checksum(v) for v in variables])[tf.newaxis]
         sums, _ = _ops.all_gather(self._engine, mine, name="checksums of variables")
         sums = tf.reshape(sums, [self._engine.size, len(names)])
         differs = tf.not_equal(sums, sums[:1])

@@ -10,9 +10,17 @@ from typing import Any
 from tf_ddl import _core, _ops, _structures, _tf_compat
 from tf_ddl._tf_compat import FuncGraph, tf
 
-__all__ = ["RunState", "current", "identity", "in_replica_context", "jit_compile_of"]
+__all__ = [
+    "RunState",
+    "current",
+    "identity",
+    "in_replica_context",
+    "jit_compile_of",
+    "last_rows",
+]
 
 _thread = threading.local()
+_LAST_ROWS = "_tf_ddl_rows_of_last_batch"
 
 
 class RunState:
@@ -91,6 +99,21 @@ class RunState:
             self._rows_known = True
         return self._rows
 
+    def note_rows(self) -> None:
+        """Keeps the number of rows of this batch for `last_rows`.
+
+        Only for models with a step of their own: the logs of Keras' come from metrics.
+        """
+        step: Any = getattr(self.fn, "__func__", self.fn)
+        rows = None if step.__module__.startswith("keras.") else self.rows()
+        if rows is None:
+            return
+        with tf.init_scope():
+            kept = vars(self.fn.__self__).setdefault(  # type: ignore[attr-defined]
+                _LAST_ROWS, _tf_compat.local_variable(0, tf.int64, "tf_ddl_rows_of_last_batch")
+            )
+        kept.assign(rows)
+
     def has_rows(self) -> Any:
         """Whether this rank's batch has rows: bool where it is known, else a boolean scalar."""
         rows = self.rows()
@@ -157,6 +180,12 @@ def current() -> RunState | None:
 def jit_compile_of(model: Any) -> bool:
     """Whether a Keras model was compiled with `jit_compile=True`."""
     return getattr(model, "jit_compile", False) is True
+
+
+def last_rows(model: Any) -> int:
+    """Rows of this rank's part of the last batch of a Keras model; 1 if that is not known."""
+    kept = vars(model).get(_LAST_ROWS)
+    return 1 if kept is None else int(kept)
 
 
 def in_replica_context() -> bool:

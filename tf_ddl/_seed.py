@@ -1,7 +1,16 @@
-"""A seed that all ranks share, for programs that set none."""
+"""A seed that all ranks share, for programs that set none; and other seeds for each rank's steps.
+
+Initial values, shuffling and pipelines are to be the same on every rank, noise within
+`strategy.run` (dropout masks, augmentation, samples) another on each. So a seed that is drawn there
+is combined with the rank: by Keras' generators (`of_rank`) and by TensorFlow's random ops
+(`in_run`). What is stored, a generator's state and the global seed, stays the same on all ranks.
+Rank 0 draws what a single process draws.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 
 import numpy as np
@@ -9,7 +18,7 @@ import numpy as np
 from tf_ddl import _core, _tf_compat
 from tf_ddl._tf_compat import tf
 
-__all__ = ["agree", "common_seed"]
+__all__ = ["agree", "common_seed", "in_run", "of_rank"]
 
 _agreed: int | None = None
 
@@ -35,3 +44,22 @@ def agree(engine: _core.Engine) -> None:
 def common_seed() -> int | None:
     """The seed that `agree` has set, while it is in force; None once the user has set another."""
     return _agreed if _agreed is not None and _tf_compat.global_seed() == _agreed else None
+
+
+def of_rank(seed: tf.Tensor, rank: int) -> tf.Tensor:
+    """A seed of stateless random ops, int32 or int64 [2], made another one for each rank."""
+    if rank == 0:
+        return seed
+    return tf.random.experimental.stateless_fold_in(seed, tf.cast(rank, seed.dtype))
+
+
+def in_run(rank: int) -> contextlib.AbstractContextManager[None]:
+    """Random ops of TensorFlow that are made within draw other numbers on each rank."""
+    if rank == 0:
+        return contextlib.nullcontext()
+
+    def derive(seed: int) -> int:
+        digest = hashlib.sha256(f"{seed} rank {rank}".encode()).digest()
+        return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF
+
+    return _tf_compat.random_ops_seeded(derive)

@@ -12,6 +12,9 @@ __all__ = [
     "all_gather",
     "all_reduce",
     "broadcast",
+    "is_batch",
+    "is_batch_spec",
+    "no_rows",
     "number_of_rows",
     "reduce_op_name",
     "row_of_zeros",
@@ -55,6 +58,28 @@ def number_of_rows(value: Any) -> Any:
     if shape.rank is not None and shape[0] is not None:
         return int(shape[0])
     return tf.shape(value, out_type=tf.int64)[0]
+
+
+def is_batch(value: Any) -> bool:
+    """Whether this is a tensor, ragged or sparse tensor, with rows."""
+    if isinstance(value, tf.Tensor):
+        return value.shape.rank != 0
+    return isinstance(value, (tf.RaggedTensor, tf.SparseTensor))
+
+
+def is_batch_spec(spec: Any) -> bool:
+    """`is_batch` of what has this specification."""
+    if isinstance(spec, tf.TensorSpec):
+        return spec.shape.rank != 0
+    return isinstance(spec, (tf.RaggedTensorSpec, tf.SparseTensorSpec))
+
+
+def no_rows(value: Any) -> Any:
+    """`value` without its rows: the other dimensions stay."""
+    if isinstance(value, tf.SparseTensor):
+        shape = tf.concat([[0], value.dense_shape[1:]], axis=0)
+        return tf.SparseTensor(value.indices[:0], value.values[:0], shape)
+    return value[:0]
 
 
 def row_of_zeros(value: Any) -> Any:

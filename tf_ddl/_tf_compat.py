@@ -7,7 +7,7 @@ TensorFlow moves something, it is mended here.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tf_ddl import errors
@@ -124,6 +124,23 @@ def building_in(graph: Any) -> Iterator[None]:
 def global_seed() -> int | None:
     """The seed of `tf.random.set_seed`, or None."""
     return context.global_seed()
+
+
+@contextlib.contextmanager
+def random_ops_seeded(derive: Callable[[int], int]) -> Iterator[None]:
+    """Random ops that are made within take `derive(seed)` for the global seed, if there is one."""
+    # Not set_random_seed, which would begin the seeds of single ops anew.
+    holder: Any = context.context() if tf.executing_eagerly() else ops.get_default_graph()
+    name = "_seed" if tf.executing_eagerly() else "seed"
+    seed = getattr(holder, name)
+    if seed is None:
+        yield
+        return
+    setattr(holder, name, derive(int(seed)))
+    try:
+        yield
+    finally:
+        setattr(holder, name, seed)
 
 
 def local_variable(value: Any, dtype: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tf_ddl import _core, _run_state, _structures, _tf_compat
+from tf_ddl import _core, _hooks, _run_state, _structures, _tf_compat
 from tf_ddl._tf_compat import tf
 
 __all__ = ["adopt", "display_name", "local_value", "synchronized"]
@@ -55,7 +55,9 @@ def synchronized(
 
 
 def adopt(variable: Any, engine: _core.Engine) -> Any:
-    """Gives a variable that TensorFlow has just created the behaviour described above."""
+    """Gives a variable of TensorFlow's the behaviour described above."""
+    if isinstance(variable, _Mirrored):
+        return variable
     on_read = variable.synchronization == tf.VariableSynchronization.ON_READ
     created: Any = type(variable)
     variable.__class__ = _subclass(created, on_read)
@@ -121,6 +123,8 @@ class _Mirrored:
     def _note_assignment(self: Any) -> None:
         state = _run_state.current()
         if state is None:
+            if self.trainable or getattr(self, "_tf_ddl_optimizer", False):
+                _hooks.note_assignment(self)
             return
         if self.trainable:
             state.assigned[id(self)] = self

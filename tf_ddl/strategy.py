@@ -48,6 +48,11 @@ class DDLStrategy(tf.distribute.Strategy):
       each rank computes its slice of every batch. All ranks must see the same data in the same
       order: if no seed is set (`tf.random.set_seed`, `keras.utils.set_random_seed`), the strategy
       sets one that is common to all ranks. Logs are global and equal; `predict` returns all rows.
+    * A dataset with `AutoShardPolicy.OFF` may be each rank's own (`dataset.shard(size, rank)`); the
+      ranks end their epochs together, those without rows left with empty batches.
+    * What is random within a step (dropout, augmentation, noise) is drawn anew on each rank.
+    * Callbacks run on every rank. What one rank's callback decides (`model.stop_training`) is
+      decided for all.
     * `train_on_batch`, `test_on_batch` and `predict_on_batch` take this rank's rows.
     * In a custom loop `strategy.run` runs the function once, in this process;
       `strategy.reduce`, `strategy.gather` and the replica context's `all_reduce` and `all_gather`

@@ -9,9 +9,12 @@ DDLStrategy is made. Under any other strategy, and without one, they do what the
 * trainer: `predict` gathers all rows; rank 0 shows the progress bar and writes the logs;
   `jit_compile=True` compiles what does not communicate.
 * on_batch: logs of `train_on_batch` are those of all ranks.
+* callbacks: what one decides is decided for all ranks; what one does alone is an error.
 * data: without a seed of the user's, ranks shuffle alike, and differently in each epoch.
 * checks: a model from outside of the scope, or ranks whose models or optimizers differ, are named
   before anything is trained.
+* normalization: `synchronized=True` means the statistics of the global batch.
+* randomness: what is drawn within a step is drawn anew on each rank.
 * saving: a saved file appears at once and whole, since every rank may be writing it.
 """
 
@@ -56,16 +59,30 @@ def install() -> None:
         if keras.backend.backend() != "tensorflow":
             return
         from tf_ddl._keras_compat import (
+            callbacks,
             checks,
             data,
             losses,
+            normalization,
             on_batch,
             optimizers,
+            randomness,
             saving,
             trainer,
         )
 
-        for part in (losses, optimizers, trainer, on_batch, data, saving, checks):
+        for part in (
+            losses,
+            optimizers,
+            trainer,
+            on_batch,
+            callbacks,
+            data,
+            saving,
+            normalization,
+            randomness,
+            checks,
+        ):
             for (module, path), wrapper in part.WRAPPERS.items():
                 _wrap(keras.__version__, module, path, wrapper)
         _installed = True

@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tf_ddl import _seed, _tf_compat
+from tf_ddl import _dataset, _seed, _tf_compat
 from tf_ddl._tf_compat import tf
 
 __all__ = ["WRAPPERS"]
@@ -41,10 +41,15 @@ def _shuffling_with(seed: int) -> Iterator[None]:
 
 def _get_tf_dataset(original: Callable[..., Any], adapter: Any) -> Any:
     seed = _seed.common_seed()
-    if seed is None:
-        return original(adapter)
-    with _shuffling_with(seed):
-        return original(adapter)
+    with contextlib.nullcontext() if seed is None else _shuffling_with(seed):
+        return _with_length(original, adapter)
+
+
+def _with_length(original: Callable[..., Any], adapter: Any) -> Any:
+    """Keras knows how many batches there are, tf.data does not."""
+    dataset = original(adapter)
+    _dataset.note_batches(dataset, adapter.num_batches)
+    return dataset
 
 
 def _py_dataset(original: Callable[..., Any], adapter: Any, *args: Any, **kwargs: Any) -> None:
@@ -57,9 +62,20 @@ def _py_dataset(original: Callable[..., Any], adapter: Any, *args: Any, **kwargs
     original(adapter, *args, **kwargs)
 
 
+def _num_batches(original: Callable[..., Any], iterator: Any, *args: Any, **kwargs: Any) -> None:
+    """Where the number of batches is another than that of the user's dataset, it is not known."""
+    original(iterator, *args, **kwargs)
+    dataset = getattr(iterator, "_distributed_dataset", None)
+    if dataset is not None and _dataset.has_own_length(dataset):
+        iterator._num_batches = None
+
+
 _ARRAYS = "keras.src.trainers.data_adapters.array_data_adapter"
 _PY_DATASET = "keras.src.trainers.data_adapters.py_dataset_adapter"
 WRAPPERS = {
     (_ARRAYS, "ArrayDataAdapter.get_tf_dataset"): _get_tf_dataset,
     (_PY_DATASET, "PyDatasetAdapter.__init__"): _py_dataset,
+    (_PY_DATASET, "PyDatasetAdapter.get_tf_dataset"): _with_length,
+    ("keras.src.backend.tensorflow.trainer", "TFEpochIterator.__init__"): _num_batches,
+    ("keras.src.trainers.epoch_iterator", "EpochIterator.reset"): _num_batches,
 }

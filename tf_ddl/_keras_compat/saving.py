@@ -1,14 +1,22 @@
-"""Files that every rank writes at the same time.
+"""Files that are written by callbacks, or by every rank at the same time.
 
-Unchanged code saves on every rank, to one path. Each rank writes a file of its own beside it and
-renames that: whoever reads the path finds a whole file, and the last writer's has the same content.
-A rank may also save alone. The folder of BackupAndRestore is written and removed by rank 0.
+The callbacks that save write on the first rank of each host: where all hosts share a file system
+the others' files are the same, where they do not each host has its own. The exchange at the end
+of the epoch (see `callbacks`) comes after the files are there.
+
+A program that saves by itself does so on every rank, to one path. Each rank writes a file of its
+own beside it and renames that: whoever reads the path finds a whole file, and the last writer's
+has the same content. A rank may also save alone.
+
+What BackupAndRestore restores on rank 0 the others get from it (`callbacks`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,12 +24,15 @@ from tf_ddl._keras_compat.trainer import extended_of
 
 __all__ = ["WRAPPERS"]
 
+_thread = threading.local()
 _ENDINGS = (".weights.h5", ".keras", ".h5", ".hdf5")
 
 
 def _save(
     original: Callable[..., Any], model: Any, filepath: Any, *args: Any, **kwargs: Any
 ) -> Any:
+    if getattr(_thread, "not_here", False):
+        return None
     extended = extended_of(model)
     path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
     ending = next((end for end in _ENDINGS if path.endswith(end)), None)
@@ -46,21 +57,71 @@ def _save_weights(
     max_shard_size: float | None = None,
     **kwargs: Any,
 ) -> Any:
+    if getattr(_thread, "not_here", False):
+        return None
     if max_shard_size is not None:  # several files that name each other
         return original(model, filepath, max_shard_size, **kwargs)
     return _save(original, model, filepath, **kwargs)
 
 
-def _on_rank_0(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: Any) -> None:
+def _writes(callback: Any) -> bool:
     extended = extended_of(callback.model)
-    if extended is None or extended.engine.rank == 0:
+    return extended is None or extended.engine.local_rank == 0
+
+
+def _checkpoint(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: Any) -> None:
+    """ModelCheckpoint decides, counts and remembers on every rank, but writes on one of a host."""
+    if _writes(callback):
+        return original(callback, *args, **kwargs)
+    verbose, callback.verbose = callback.verbose, 0
+    _thread.not_here = True
+    try:
+        return original(callback, *args, **kwargs)
+    finally:
+        _thread.not_here = False
+        callback.verbose = verbose
+
+
+def _back_up(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: Any) -> None:
+    """BackupAndRestore's weights and its epoch change at the same time, or as good as."""
+    if extended_of(callback.model) is None:
+        return original(callback, *args, **kwargs)
+    if not _writes(callback):
+        return None
+    paths = (callback._weights_path, callback._training_metadata_path)
+    previous = (callback._prev_weights_path, callback._prev_training_metadata_path)
+    parts = [os.path.join(callback.backup_dir, f"next.{os.path.basename(p)}") for p in paths]
+    callback._weights_path, callback._training_metadata_path = parts
+    try:
+        original(callback, *args, **kwargs)
+    finally:
+        callback._weights_path, callback._training_metadata_path = paths
+    for part, path, before in zip(parts, paths, previous):
+        if callback.double_checkpoint and os.path.exists(path):
+            shutil.copy(path, f"{before}.part")
+            os.replace(f"{before}.part", before)
+        os.replace(part, path)
+    return None
+
+
+def _on_writers(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: Any) -> None:
+    if _writes(callback):
+        original(callback, *args, **kwargs)
+
+
+def _restore(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: Any) -> None:
+    extended = extended_of(callback.model)
+    others_get_it = getattr(callback, "_tf_ddl_exchanges", False)
+    if extended is None or extended.engine.rank == 0 or not others_get_it:
         original(callback, *args, **kwargs)
 
 
 _BACKUP = "keras.src.callbacks.backup_and_restore"
 WRAPPERS = {
-    (_BACKUP, "BackupAndRestore._save_model"): _on_rank_0,
-    (_BACKUP, "BackupAndRestore.on_train_end"): _on_rank_0,
+    (_BACKUP, "BackupAndRestore._save_model"): _back_up,
+    (_BACKUP, "BackupAndRestore.on_train_begin"): _restore,
+    (_BACKUP, "BackupAndRestore.on_train_end"): _on_writers,
+    ("keras.src.callbacks.model_checkpoint", "ModelCheckpoint._save_model"): _checkpoint,
     ("keras.src.saving.saving_lib", "save_model"): _save,
     ("keras.src.saving.saving_lib", "save_weights_only"): _save_weights,
     ("keras.src.legacy.saving.legacy_h5_format", "save_model_to_hdf5"): _save,

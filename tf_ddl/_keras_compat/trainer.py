@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -10,8 +11,9 @@ from typing import Any
 
 import keras
 
-from tf_ddl import _run_state, _structures
+from tf_ddl import _run_state, _structures, _variables
 from tf_ddl._extended import DDLExtended
+from tf_ddl._tf_compat import tf
 
 __all__ = ["WRAPPERS", "extended_of"]
 
@@ -29,11 +31,18 @@ def extended_of(model_or_strategy: Any) -> DDLExtended | None:
 def _compile(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> None:
     """Metrics that Keras makes belong to the scope, wherever `compile` is called."""
     vars(model).pop(_LOCAL_PREDICT, None)
-    if extended_of(model) is None:
+    extended = extended_of(model)
+    if extended is None:
         original(model, *args, **kwargs)
         return
     with model.distribute_strategy.scope():
         original(model, *args, **kwargs)
+    # Those that were made before, perhaps outside of the scope.
+    given = inspect.signature(original).bind(model, *args, **kwargs).arguments
+    for metric in keras.tree.flatten([given.get("metrics"), given.get("weighted_metrics")]):
+        if isinstance(metric, keras.metrics.Metric):
+            for variable in metric.variables:
+                _variables.adopt(variable.value, extended.engine)
     _adopt_optimizer(getattr(model, "optimizer", None), model.distribute_strategy)
 
 
@@ -110,7 +119,11 @@ def _callback_list(
     quiet = extended is not None and extended.engine.rank > 0
     if quiet and os.environ.get("DDL_ALL_RANKS_VERBOSE", "0") in ("", "0"):
         kwargs.update(add_progbar=False, verbose=0)
-        writers = (keras.callbacks.CSVLogger, keras.callbacks.TensorBoard)
+        writers = (
+            keras.callbacks.CSVLogger,
+            keras.callbacks.RemoteMonitor,
+            keras.callbacks.TensorBoard,
+        )
         callbacks = [
             one for one in keras.tree.flatten(callbacks or []) if not isinstance(one, writers)
         ]
@@ -135,10 +148,57 @@ def _has_own_step(model: Any) -> bool:
     )
 
 
+def _symbolic(spec: Any) -> Any:
+    """What Keras needs to know of a leaf of a batch in order to build a model: shape and dtype."""
+    if isinstance(spec, tf.OptionalSpec):
+        return None
+    return keras.KerasTensor(tuple(spec.shape), spec.dtype.name)
+
+
+def _maybe_symbolic_build(
+    original: Callable[..., Any], model: Any, iterator: Any = None, data_batch: Any = None
+) -> None:
+    """Builds the model from the data's specification.
+
+    Keras takes a batch for it: a generator's first batches would be lost, and whatever shuffles
+    would be an epoch ahead of a single process.
+    """
+    if iterator is None or extended_of(model) is None:
+        return original(model, iterator=iterator, data_batch=data_batch)
+    specs = iterator._distributed_dataset.element_spec
+    if all(
+        isinstance(spec, tf.OptionalSpec) or spec.shape.rank is not None
+        for spec in tf.nest.flatten(specs)
+    ):
+        return original(model, data_batch=keras.tree.map_structure(_symbolic, specs))
+    return original(model, iterator=iterator)
+
+
+def _metrics_result_or_logs(original: Callable[..., Any], model: Any, logs: Any) -> Any:
+    """Logs that a step of the user's makes itself become those of the global batch, too.
+
+    Keras takes those of the last batch: the mean over the ranks, which count by their rows.
+    """
+    result = original(model, logs)
+    extended = extended_of(model)
+    if result is not logs or not logs or extended is None or extended.engine.size == 1:
+        return result
+    rows = _run_state.last_rows(model)
+    leaves = [tf.cast(tf.convert_to_tensor(leaf), tf.float64) for leaf in tf.nest.flatten(logs)]
+    sums = [leaf * rows if rows else tf.zeros_like(leaf) for leaf in leaves]
+    (*sums, total) = _structures.all_reduce(
+        extended.engine, [*sums, tf.constant(rows, tf.float64)], "sum"
+    )
+    return tf.nest.pack_sequence_as(logs, [(value / total).numpy() for value in sums])
+
+
+_BASE = "keras.src.trainers.trainer"
 _TRAINER = "keras.src.backend.tensorflow.trainer"
 WRAPPERS = {
-    ("keras.src.trainers.trainer", "Trainer._symbolic_build"): _symbolic_build,
-    ("keras.src.trainers.trainer", "Trainer.compile"): _compile,
+    (_BASE, "Trainer._get_metrics_result_or_logs"): _metrics_result_or_logs,
+    (_TRAINER, "TensorFlowTrainer._maybe_symbolic_build"): _maybe_symbolic_build,
+    (_BASE, "Trainer._symbolic_build"): _symbolic_build,
+    (_BASE, "Trainer.compile"): _compile,
     (_TRAINER, "TensorFlowTrainer._make_function"): _make_function,
     (_TRAINER, "reduce_per_replica"): _reduce_per_replica,
     (_TRAINER, "TensorFlowTrainer.predict_on_batch"): _predict_on_batch,
