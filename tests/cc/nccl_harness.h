@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -63,6 +64,56 @@ class Fake {
     ASSERT_NE(*function, nullptr) << name;
   }
   void* const handle_;
+};
+
+// The driver's calls for tests, with GPU 0 current on this thread.
+class TestDriver {
+ public:
+  TestDriver() {
+    const Status status = DeviceLibraries::Open(FakePaths(), &libraries_);
+    EXPECT_TRUE(status.ok()) << status.message();
+    CuContext context = nullptr;
+    cuda().primary_ctx_retain(&context, 0);
+    cuda().ctx_set_current(context);
+  }
+  const CudaApi& cuda() const { return libraries_->cuda(); }
+  CuStream NewStream() const {
+    CuStream stream = nullptr;
+    EXPECT_EQ(cuda().stream_create_with_priority(&stream, kCuStreamNonBlocking, 0), kCudaSuccess);
+    return stream;
+  }
+
+ private:
+  std::shared_ptr<const DeviceLibraries> libraries_;
+};
+
+// Holds up a stream of the fake device until it is opened.
+class StreamLock {
+ public:
+  StreamLock(const Fake& fake, CuStream stream) {
+    fake.enqueue(stream, [](void* self) { static_cast<StreamLock*>(self)->Wait(); }, this);
+  }
+  ~StreamLock() {
+    Open();
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return passed_; });
+  }
+  void Open() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  void Wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return open_; });
+    passed_ = true;
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false, passed_ = false;
 };
 
 // The ends of a number of collectives; the deadline makes a hang a failed test.
@@ -132,14 +183,23 @@ class NcclWorld {
     statuses_.resize(options.size);
     failures_.resize(options.size);
     if (change) change(&options);
+    // As a control plane that tells of failures while ranks meet.
+    std::atomic<bool> failed{false};
+    if (!options.give_up) {
+      options.give_up = [&failed] {
+        return failed ? Unavailable("another rank has failed") : OkStatus();
+      };
+    }
     Each([&](int rank) {
       NcclOptions own = options;
       own.rank = own.ordinal = rank;
       statuses_[rank] = CreateNcclCommunicator(own, &ranks_[rank]);
+      if (!statuses_[rank].ok()) failed = true;
     });
   }
   // In good order, as at the end of a job; or as they are.
   ~NcclWorld() {
+    Failures(false);
     Each([&](int rank) { ranks_[rank].reset(); });
   }
 
@@ -147,6 +207,12 @@ class NcclWorld {
   DeviceCommunicator& operator[](int rank) { return *ranks_[rank]; }
   void Destroy(int rank) { ranks_[rank].reset(); }
   const Status& created(int rank) const { return statuses_[rank]; }
+  bool all_created() const {
+    for (const Status& status : statuses_) {
+      if (!status.ok()) return false;
+    }
+    return true;
+  }
   bool ok() const {
     for (const Status& status : statuses_) {
       if (!status.ok()) {
@@ -163,7 +229,8 @@ class NcclWorld {
       ranks_[rank]->set_on_failure([this, rank](const Status& status) {
         std::lock_guard<std::mutex> lock(mutex_);
         failures_[rank].push_back(status);
-        if (aborter_.joinable()) return;
+        reported_.notify_all();
+        if (closed_ || aborter_.joinable()) return;
         aborter_ = std::thread([this, rank, status] {
           for (int other = 0; other < size(); ++other) {
             if (other != rank) {
@@ -175,14 +242,21 @@ class NcclWorld {
       });
     }
   }
-  // What on_failure said on each rank; after this nobody is called any more.
-  std::vector<std::vector<Status>> Failures() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (!aborter_.joinable()) return failures_;
-    }
-    aborter_.join();
-    std::lock_guard<std::mutex> lock(mutex_);
+  // What on_failure said on each rank, once there is something if `expected`. Afterwards nobody is
+  // aborted any more.
+  std::vector<std::vector<Status>> Failures(bool expected) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const auto any = [this] {
+      for (const auto& failures : failures_) {
+        if (!failures.empty()) return true;
+      }
+      return false;
+    };
+    if (expected) reported_.wait_for(lock, std::chrono::seconds(10), any);
+    closed_ = true;
+    lock.unlock();
+    if (aborter_.joinable()) aborter_.join();
+    lock.lock();
     return failures_;
   }
 
@@ -197,6 +271,8 @@ class NcclWorld {
   std::vector<Status> statuses_;
   std::mutex mutex_;
   std::vector<std::vector<Status>> failures_;
+  std::condition_variable reported_;
+  bool closed_ = false;
   std::thread aborter_;
 };
 

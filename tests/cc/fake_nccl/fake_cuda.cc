@@ -293,12 +293,15 @@ CuResult cuModuleLoadData(CuModule* module, const void* image) {
   FAKE_ENTER();
   const std::string text(static_cast<const char*>(image));
   if (text.find(".version") == std::string::npos) return kCudaErrorNoBinaryForGpu;
-  *module = reinterpret_cast<CuModule>(new Module{text});
+  static std::mutex mutex;
+  static auto* const all = new std::vector<std::unique_ptr<Module>>;  // never freed
+  std::lock_guard<std::mutex> lock(mutex);
+  all->push_back(std::make_unique<Module>(Module{text}));
+  *module = reinterpret_cast<CuModule>(all->back().get());
   return kCudaSuccess;
 }
-CuResult cuModuleUnload(CuModule module) {
+CuResult cuModuleUnload(CuModule) {
   FAKE_ENTER();
-  delete reinterpret_cast<Module*>(module);
   return kCudaSuccess;
 }
 CuResult cuModuleGetFunction(CuFunction* function, CuModule module, const char* name) {

@@ -85,6 +85,13 @@ NcclResult CheckUse(Comm* comm, const char* function) {
 #define FAKE_ENTER() \
   if (const int code = fake_enter(__func__)) return static_cast<NcclResult>(code)
 
+// An error within a group is the whole group's.
+#define FAKE_ENTER_COLLECTIVE()                                       \
+  if (const int code = fake_enter(__func__)) {                        \
+    if (group.depth > 0) group.error = static_cast<NcclResult>(code); \
+    return static_cast<NcclResult>(code);                             \
+  }
+
 // A stream's turn at a meeting: waits for all ranks, or for this one's abort.
 void Meet(void* argument) {
   const std::unique_ptr<Issue> issue(static_cast<Issue*>(argument));
@@ -373,17 +380,17 @@ NcclResult ncclGroupEnd() {
 
 NcclResult ncclAllReduce(const void* in, void* out, size_t count, NcclDataType type, NcclRedOp op,
                          NcclComm comm, void* stream) {
-  FAKE_ENTER();
+  FAKE_ENTER_COLLECTIVE();
   return Add(comm, {FakeCall::kAllReduce, in, out, count, type, op}, stream, __func__);
 }
 NcclResult ncclReduceScatter(const void* in, void* out, size_t count, NcclDataType type,
                              NcclRedOp op, NcclComm comm, void* stream) {
-  FAKE_ENTER();
+  FAKE_ENTER_COLLECTIVE();
   return Add(comm, {FakeCall::kReduceScatter, in, out, count, type, op}, stream, __func__);
 }
 NcclResult ncclAllGather(const void* in, void* out, size_t count, NcclDataType type, NcclComm comm,
                          void* stream) {
-  FAKE_ENTER();
+  FAKE_ENTER_COLLECTIVE();
   return Add(comm, {FakeCall::kAllGather, in, out, count, type, kNcclSum}, stream, __func__);
 }
 }
