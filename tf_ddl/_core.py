@@ -195,8 +195,8 @@ class Engine:
       handle: the number by which op kernels find it.
       rank, size: this process' place in the job.
       local_rank: its place among the ranks of its host.
-      gpu: its GPU (_core_gpu.Gpu), or None.
       check_reductions, compression: of the options; see there.
+      gpu: its GPU (_core_gpu.Gpu), or None.
     """
 
     def __init__(self, handle: int, rank: int, size: int, local_rank: int, gpu: Any = None) -> None:
@@ -204,9 +204,9 @@ class Engine:
         self.rank = rank
         self.size = size
         self.local_rank = local_rank
-        self.gpu = gpu
         self.check_reductions = False
         self.compression = ""
+        self.gpu = gpu
         self._lock = threading.Lock()
         self._groups: dict[str, int] = {}  # guarded by _lock
         self._keys: dict[int, bytes] = {}  # guarded by _lock
@@ -217,17 +217,16 @@ class Engine:
     def create(
         cls, cluster: Any, options: Any, described: Described = NOTHING, gpu: Any = None
     ) -> Engine:
-        """Joins the job that `cluster` (cluster.Cluster) names, with `options` (options.Options).
+        """Joins a job.
 
         Args:
-          cluster: who this process is.
-          options: how to work.
+          cluster: which, and who this process is in it (cluster.Cluster).
+          options: how to work (options.Options).
           described: what the files that the options name say.
           gpu: the GPU that this process uses (_core_gpu.Gpu), or None.
 
         Raises:
-          PeerLostError, NotInitializedError: `options.gpu_reduction` is "nccl", and a rank cannot
-            use NCCL; names it and the reason.
+          PeerLostError, NotInitializedError: a rank cannot use NCCL, which is asked for; and why.
           DeadlineError: a rank did not come in time; the message names it.
           SecretError, DuplicateError, InvalidArgumentError: refused, and why.
         """
@@ -307,12 +306,12 @@ class Engine:
             spec.dims = len(tensor.shape)
             spec.shape = (ctypes.c_int64 * len(tensor.shape))(*tensor.shape)
         group = ctypes.c_uint64()
-        op, rest = _REDUCE_OPS[reduce_op], (specs, len(tensors), ctypes.byref(group))
+        rest = (specs, len(tensors), ctypes.byref(group))
+        start, op = (self.handle, key.encode()), _REDUCE_OPS[reduce_op]
         if in_gpu_memory:
-            self.gpu.register_group(self.handle, key.encode(), op, *rest)
+            self.gpu.register_group(*start, op, *rest)
         else:
-            kind_number = _KINDS[kind]
-            _call("ddl_register_group", self.handle, key.encode(), kind_number, op, root, *rest)
+            _call("ddl_register_group", *start, _KINDS[kind], op, root, *rest)
         with self._lock:
             self._groups[key] = group.value
             self._keys[group.value] = key.encode()
@@ -341,15 +340,8 @@ class Engine:
 
     def broadcast(self, group: int, array: np.ndarray, out: np.ndarray, count: int) -> None:
         """Sends `array` of the group's root to `out` of every rank; `count` elements."""
-        _call(
-            "ddl_broadcast",
-            self.handle,
-            group,
-            self._call_text(group),
-            array.ctypes.data,
-            out.ctypes.data,
-            count,
-        )
+        call = (self.handle, group, self._call_text(group))
+        _call("ddl_broadcast", *call, array.ctypes.data, out.ctypes.data, count)
 
     def all_gather(
         self, group: int, array: np.ndarray, element_bytes: int, call: str = ""

@@ -230,7 +230,10 @@ class DDLStrategy(tf.distribute.Strategy):
           Text for people. Predictions on rank 0 are by the links as corrected while training, on
           other ranks by those measured at the start.
         """
-        return explain.explain(self._engine.plans(), bucket_bytes)
+        state = self._engine.plans()
+        if state and self._engine.gpu is not None:
+            state["why_by_host"] = self._engine.gpu.reason
+        return explain.explain(state, bucket_bytes)
 
     def record_timeline(self, enabled: bool = True) -> None:
         """Starts or stops recording for `timeline()`."""

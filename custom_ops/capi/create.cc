@@ -128,7 +128,11 @@ Status Create(const ddl_config& config, const ddl_gpu_config& gpu, int64_t* engi
     comm.topology = TextOf(config.topology);
     comm.links = TextOf(config.links);
     DDL_RETURN_IF_ERROR(tf_ddl::CreateHostCommunicator(JobOf(config), comm, &communicator));
-    DDL_RETURN_IF_ERROR(SetUpGpus(communicator.get(), gpu, config.join_timeout, &device));
+    const Status status = SetUpGpus(communicator.get(), gpu, config.join_timeout, &device);
+    if (!status.ok()) {
+      communicator->Close(status);  // tells those that still wait
+      return status;
+    }
     used = device.communicator != nullptr;
     if (used) description = device.communicator->Describe();
   }

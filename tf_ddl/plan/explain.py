@@ -16,7 +16,7 @@ def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
     """The topology, the links, the candidates for a bucket and what was measured.
 
     Args:
-      state: `Engine.plans()`.
+      state: `Engine.plans()`; "why_by_host": why gradients on GPUs are not reduced there.
       bucket_bytes: size of the bucket whose candidates are shown.
 
     Returns:
@@ -25,7 +25,7 @@ def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
     """
     if not state:
         return "a world of one: nothing travels"
-    state = {"device": "", **state}
+    state = {"device": "", "why_by_host": "", **state}
     topology = _plans.topology(state["topology"])
     answer = _plans.candidates(
         state["topology"],
@@ -50,6 +50,9 @@ def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
     if state["device"]:
         lines += ["", "buckets in GPU memory: by plans of their own ('gpu ...' below), of", ""]
         lines += [f"    {state['device']}"]
+    if state["why_by_host"]:
+        lines += ["", "gradients on GPUs go by way of host memory:", ""]
+        lines += [f"    {state['why_by_host']}"]
     if state["buckets"]:
         lines += ["", "measured on this rank:", ""]
         lines += tables.measured(state["buckets"])
