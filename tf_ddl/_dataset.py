@@ -9,11 +9,18 @@ With `AutoShardPolicy.OFF` a rank's data may be its own, such as `dataset.shard(
 ranks compare their first batches: if all are the same, the data has not been sharded and is sliced
 as described; if not, every rank uses all that it was given, each batch in as many steps as there
 are ranks. The other policies make no difference.
+
+A step of a Keras model needs a row to compute with all the same. Its datasets (`keeping_a_row`)
+give a rank without rows the global batch's first row, and beside each element the number of rows
+that are the rank's own: a `Share`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +28,11 @@ from tf_ddl import _core, _dataset_ends, _hooks, _structures, errors
 from tf_ddl._tf_compat import InputContext, tf
 
 __all__ = [
+    "Share",
     "from_function",
     "has_own_length",
     "is_distributed",
+    "keeping_a_row",
     "note_batches",
     "slice_of_rows",
     "split",
@@ -33,6 +42,24 @@ _MARK = "_tf_ddl_distributed"
 _BATCHES = "_tf_ddl_batches"
 _OWN_LENGTH = "_tf_ddl_own_length"
 _UNKNOWN = tf.data.UNKNOWN_CARDINALITY
+_thread = threading.local()
+
+
+class Share(NamedTuple):
+    """A rank's part of a batch that has a row in any case: `rows` of it are the rank's own."""
+
+    data: Any
+    rows: Any
+
+
+@contextlib.contextmanager
+def keeping_a_row() -> Iterator[None]:
+    """Datasets that are split within give a `Share` where a rank may be without rows."""
+    _thread.keeping = True
+    try:
+        yield
+    finally:
+        _thread.keeping = False
 
 
 def slice_of_rows(rows: Any, rank: Any, size: int) -> tuple[Any, Any]:
@@ -45,11 +72,17 @@ def slice_of_rows(rows: Any, rank: Any, size: int) -> tuple[Any, Any]:
     return rank * share + tf.minimum(rank, extra), share + tf.cast(rank < extra, tf.int64)
 
 
-def _slice_leaf(value: Any, rank: Any, size: int) -> Any:
-    rows = _structures.number_of_rows(value) if _structures.is_batch(value) else None
+def _rows(value: Any) -> Any:
+    return _structures.number_of_rows(value) if _structures.is_batch(value) else None
+
+
+def _slice_leaf(value: Any, rank: Any, size: int, keep_a_row: bool) -> Any:
+    rows = _rows(value)
     if rows is None:
         return value
     first, count = slice_of_rows(rows, rank, size)
+    if keep_a_row:
+        first, count = tf.where(count > 0, first, 0), tf.maximum(count, 1)
     if isinstance(value, tf.SparseTensor):
         rest = value.dense_shape[1:]
         begin = tf.concat([[first], tf.zeros_like(rest)], axis=0)
@@ -117,7 +150,8 @@ def split(dataset: Any, rank: int, size: int, engine: _core.Engine | None = None
         must call. None: that is taken for granted.
 
     Returns:
-      A dataset of the same structure, of equally many elements on every rank.
+      A dataset of the same structure, of equally many elements on every rank; within
+      `keeping_a_row`, where a rank may be without rows, of a `Share` of that structure.
 
     Raises:
       TypeError: `dataset` is something else.
@@ -138,10 +172,19 @@ def split(dataset: Any, rank: int, size: int, engine: _core.Engine | None = None
         options.deterministic = True
         dataset = dataset.with_options(options)
     spec = dataset.element_spec
+    keeping = getattr(_thread, "keeping", False)
 
     def part(element: Any, of_rank: Any) -> Any:
-        leaves = [_slice_leaf(leaf, of_rank, size) for leaf in tf.nest.flatten(element)]
-        return tf.nest.pack_sequence_as(spec, leaves)
+        leaves = tf.nest.flatten(element)
+        all_rows = next((rows for leaf in leaves if (rows := _rows(leaf)) is not None), None)
+        # Where a shape tells the number of rows, all ranks may know that all have some.
+        keep = keeping and all_rows is not None
+        keep = keep and not (isinstance(all_rows, int) and all_rows >= size)
+        leaves = [_slice_leaf(leaf, of_rank, size, keep) for leaf in leaves]
+        data = tf.nest.pack_sequence_as(spec, leaves)
+        if not keep:
+            return data
+        return Share(data, tf.cast(slice_of_rows(all_rows, of_rank, size)[1], tf.int64))
 
     policy = dataset.options().experimental_distribute.auto_shard_policy
     if engine is not None and policy == tf.data.experimental.AutoShardPolicy.OFF:

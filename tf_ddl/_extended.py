@@ -150,9 +150,9 @@ class DDLExtended(_tf_compat.StrategyExtended):
             _seed.in_run(self.engine.rank),
             _tf_compat.VariableWatcher() as watcher,
         ):
-            if state.keras_step and self.engine.size > 1:
-                args, kwargs = state.with_a_row()
-                if state.keras_step != "predict":
+            if self.engine.size > 1:
+                args, kwargs = state.inputs()
+                if state.keras_step in ("train", "test"):
                     state.note_rows()
             with state.compiling():
                 result = fn(*args, **kwargs)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tf_ddl import _core, _ops, _structures, _tf_compat
+from tf_ddl import _core, _dataset, _ops, _structures, _tf_compat
 from tf_ddl._tf_compat import FuncGraph, tf
 
 __all__ = [
@@ -43,6 +43,12 @@ class RunState:
         self._inputs = inputs
         self._rows: Any = None
         self._rows_known = False
+        self._has_a_row = False
+        args, kwargs = inputs
+        if args and isinstance(args[0], _dataset.Share):
+            self._inputs = ((args[0].data, *args[1:]), kwargs)
+            self._rows = args[0].rows
+            self._rows_known = self._has_a_row = True
         self._weight: tf.Tensor | None = None
 
     def compiling(self, wanted: bool = True) -> contextlib.AbstractContextManager:
@@ -123,13 +129,13 @@ class RunState:
             return rows > 0
 
     def with_a_row(self) -> Any:
-        """The inputs; if this rank has no rows, with one row of zeros instead.
+        """The inputs; if this rank has no rows, with one row instead: zeros, if none was kept.
 
         Layers are not made for batches without rows: means are NaN, and TensorFlow's convolutions
         return a wrong shape. What a Keras step computes from such a row is not used.
         """
         has_rows = self.has_rows()
-        if has_rows is True:
+        if has_rows is True or self._has_a_row:
             return self._inputs
         leaves = tf.nest.flatten(self._inputs)
         batched = [
@@ -144,15 +150,27 @@ class RunState:
             leaves[i] = leaf
         return tf.nest.pack_sequence_as(self._inputs, leaves)
 
+    def inputs(self) -> Any:
+        """What the function is called with: in a Keras step at least one row, else this rank's."""
+        if self.keras_step:
+            return self.with_a_row()
+        if not self._has_a_row:
+            return self._inputs
+        return tf.nest.map_structure(self._own_rows_of, self._inputs)
+
+    def _own_rows_of(self, value: Any) -> Any:
+        if _structures.number_of_rows(value) is None:
+            return value
+        if isinstance(value, tf.SparseTensor):
+            shape = tf.concat([[tf.cast(self.rows(), tf.int64)], value.dense_shape[1:]], axis=0)
+            return tf.sparse.slice(value, tf.zeros_like(shape), shape)
+        return value[: self.rows()]
+
     def without_added_row(self, outputs: Any) -> Any:
         """Rows of outputs that belong to rows of the inputs."""
         if self.has_rows() is True:
             return outputs
-        rows = self.rows()
-        return tf.nest.map_structure(
-            lambda value: value if _structures.number_of_rows(value) is None else value[:rows],
-            outputs,
-        )
+        return tf.nest.map_structure(self._own_rows_of, outputs)
 
     def weight(self) -> tf.Tensor | None:
         """This rank's share of the rows of the global batch, float64 scalar; 0 without rows.

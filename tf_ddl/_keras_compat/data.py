@@ -1,4 +1,8 @@
-"""Shuffling that is the same on every rank and another in each epoch.
+"""Data that Keras feeds: rows for all ranks, and shuffling.
+
+A rank without rows of the last batch is given a row to compute with (`_dataset.keeping_a_row`).
+
+Shuffling is the same on every rank and another in each epoch.
 
 Ranks that shuffle differently use some rows twice and others never. So, unless the user has set a
 seed, the strategy sets TensorFlow's global one to a common value. That settles `Dataset.shuffle`.
@@ -70,12 +74,17 @@ def _num_batches(original: Callable[..., Any], iterator: Any, *args: Any, **kwar
         iterator._num_batches = None
 
 
+def _epoch_iterator(original: Callable[..., Any], iterator: Any, *args: Any, **kwargs: Any) -> None:
+    with _dataset.keeping_a_row():
+        _num_batches(original, iterator, *args, **kwargs)
+
+
 _ARRAYS = "keras.src.trainers.data_adapters.array_data_adapter"
 _PY_DATASET = "keras.src.trainers.data_adapters.py_dataset_adapter"
 WRAPPERS = {
+    ("keras.src.backend.tensorflow.trainer", "TFEpochIterator.__init__"): _epoch_iterator,
     (_ARRAYS, "ArrayDataAdapter.get_tf_dataset"): _get_tf_dataset,
     (_PY_DATASET, "PyDatasetAdapter.__init__"): _py_dataset,
     (_PY_DATASET, "PyDatasetAdapter.get_tf_dataset"): _with_length,
-    ("keras.src.backend.tensorflow.trainer", "TFEpochIterator.__init__"): _num_batches,
     ("keras.src.trainers.epoch_iterator", "EpochIterator.reset"): _num_batches,
 }

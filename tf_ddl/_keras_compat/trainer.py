@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from tf_ddl import _run_state, _structures, _variables
+from tf_ddl import _dataset, _run_state, _structures, _variables
 from tf_ddl._extended import DDLExtended
 from tf_ddl._tf_compat import tf
 
@@ -130,7 +130,9 @@ def _callback_list(
     original(self, callbacks, *args, model=model, **kwargs)
 
 
-def _symbolic_build(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> None:
+def _symbolic_build(
+    original: Callable[..., Any], model: Any, iterator: Any = None, data_batch: Any = None
+) -> None:
     """Builds a model before its first step, as Keras does under a strategy, if it can be done.
 
     A step of the user's own may give `call` something else than the batch, and a model with such a
@@ -138,7 +140,9 @@ def _symbolic_build(original: Callable[..., Any], model: Any, *args: Any, **kwar
     """
     if extended_of(model) is not None and _has_own_step(model):
         return None
-    return original(model, *args, **kwargs)
+    if isinstance(data_batch, _dataset.Share):
+        data_batch = data_batch.data
+    return original(model, iterator=iterator, data_batch=data_batch)
 
 
 def _has_own_step(model: Any) -> bool:
