@@ -100,6 +100,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
 
     def _create_variable(self, next_creator: Callable[..., Any], **kwargs: Any) -> Any:
         colocate_with = kwargs.pop("colocate_with", None)
+        if kwargs.get("synchronization") == tf.VariableSynchronization.AUTO:
+            kwargs["synchronization"] = tf.VariableSynchronization.ON_WRITE  # what it means here
         initial_value = kwargs.get("initial_value")
         if initial_value is not None and self.engine.size > 1:
             kwargs["initial_value"] = _variables.synchronized(

@@ -205,8 +205,17 @@ def _register(
     return group - (1 << 64) if group >= 1 << 63 else group  # as an op's int attribute
 
 
-@functools.cache
 def _token() -> tf.Tensor:
+    if not tf.executing_eagerly() and not isinstance(
+        _tf_compat.default_graph(), _tf_compat.FuncGraph
+    ):
+        # A graph of TensorFlow 1, which cannot take what was made outside of it.
+        return tf.raw_ops.PlaceholderWithDefault(input=tf.zeros([129], tf.int8), shape=[129])
+    return _eager_token()
+
+
+@functools.cache
+def _eager_token() -> tf.Tensor:
     # TensorFlow turns captured tensors of up to 128 elements into constants; this one stays an
     # argument of the function, so that no optimizer can compute an op that takes it.
     with tf.init_scope(), tf.device("/device:CPU:0"):
