@@ -43,12 +43,12 @@ class RunState:
         self._inputs = inputs
         self._rows: Any = None
         self._rows_known = False
-        self._has_a_row = False
+        self._is_share = False
         args, kwargs = inputs
         if args and isinstance(args[0], _dataset.Share):
             self._inputs = ((args[0].data, *args[1:]), kwargs)
             self._rows = args[0].rows
-            self._rows_known = self._has_a_row = True
+            self._rows_known = self._is_share = True
         self._weight: tf.Tensor | None = None
 
     def compiling(self, wanted: bool = True) -> contextlib.AbstractContextManager:
@@ -134,15 +134,14 @@ class RunState:
         Layers are not made for batches without rows: means are NaN, and TensorFlow's convolutions
         return a wrong shape. What a Keras step computes from such a row is not used.
         """
-        has_rows = self.has_rows()
-        if has_rows is True or self._has_a_row:
-            return self._inputs
         leaves = tf.nest.flatten(self._inputs)
         batched = [
             i for i, leaf in enumerate(leaves) if _structures.number_of_rows(leaf) is not None
         ]
+        if self.has_rows() is True or not batched:
+            return self._inputs
         chosen = tf.cond(
-            tf.convert_to_tensor(has_rows),
+            tf.convert_to_tensor(_structures.number_of_rows(leaves[batched[0]]) > 0),
             lambda: [leaves[i] for i in batched],
             lambda: [_structures.row_of_zeros(leaves[i]) for i in batched],
         )
@@ -154,7 +153,7 @@ class RunState:
         """What the function is called with: in a Keras step at least one row, else this rank's."""
         if self.keras_step:
             return self.with_a_row()
-        if not self._has_a_row:
+        if not self._is_share:
             return self._inputs
         return tf.nest.map_structure(self._own_rows_of, self._inputs)
 

@@ -79,3 +79,35 @@ def test_what_is_no_dataset_is_refused(wrong):
         _dataset.split(wrong, 0, 2)
     with pytest.raises(TypeError, match=r"tf\.data\.Dataset"):
         _dataset.from_function(lambda context: wrong, 0, 2)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 9])
+def test_a_rank_without_rows_is_given_one(rows):
+    words = tf.ragged.constant([["a"] * (1 + i) for i in range(rows)])
+    cells = tf.sparse.from_dense(tf.eye(rows))
+    numbers = tf.range(1, rows + 1)
+    source = tf.data.Dataset.from_tensor_slices((numbers, words, cells)).batch(8)
+    with _dataset.keeping_a_row():
+        parts = [_dataset.split(source, rank, 3) for rank in range(3)]
+    for batch, *shares in zip(source, *parts, strict=True):
+        counts = [int(share.rows) for share in shares]
+        assert sum(counts) == len(batch[0]) and counts == sorted(counts, reverse=True)
+        for share, count in zip(shares, counts):
+            assert isinstance(share, _dataset.Share)
+            x, ragged, sparse = share.data
+            assert len(x) == ragged.shape[0] == sparse.shape[0] == max(count, 1)
+            if not count:
+                assert x[0] == batch[0][0]
+                np.testing.assert_array_equal(ragged[0], batch[1][0])
+                np.testing.assert_array_equal(
+                    tf.sparse.to_dense(sparse)[0], tf.sparse.to_dense(batch[2])[0]
+                )
+        own = tf.concat([share.data[0][: share.rows] for share in shares], axis=0)
+        np.testing.assert_array_equal(own, batch[0])
+
+
+def test_where_all_ranks_have_rows_nothing_is_added():
+    source = tf.data.Dataset.range(12).batch(6, drop_remainder=True)
+    with _dataset.keeping_a_row():
+        part = _dataset.split(source, 1, 3)
+    assert [list(batch.numpy()) for batch in part] == [[2, 3], [8, 9]]
