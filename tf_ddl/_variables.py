@@ -17,13 +17,13 @@ from typing import Any
 from tf_ddl import _core, _hooks, _run_state, _structures, _tf_compat
 from tf_ddl._tf_compat import tf
 
-__all__ = ["adopt", "display_name", "local_value", "synchronized"]
+__all__ = ["adopt", "display_name", "local_reads", "local_value", "synchronized"]
 
 _thread = threading.local()
 
 
 @contextlib.contextmanager
-def _local_reads() -> Iterator[None]:
+def local_reads() -> Iterator[None]:
     """Reads on this thread are of this rank's value, without communication."""
     outer = getattr(_thread, "local_reads", False)
     _thread.local_reads = True
@@ -77,7 +77,7 @@ def _subclass(base: type, on_read: bool) -> type:
 
 def local_value(variable: Any) -> tf.Tensor:
     """This rank's value of a variable of a strategy."""
-    with _local_reads():
+    with local_reads():
         return variable.value()
 
 
@@ -213,11 +213,11 @@ class _SyncOnRead(_Mirrored):
         return super().assign_sub(self._part_of(delta), *args, **kwargs)
 
     def read_value_no_copy(self: Any) -> tf.Tensor:  # what saving reads
-        with _local_reads():
+        with local_reads():
             return super().read_value_no_copy()  # type: ignore[misc]
 
     def _copy_trackable_to_cpu(self: Any, object_map: Any) -> None:
-        with _local_reads():
+        with local_reads():
             super()._copy_trackable_to_cpu(object_map)  # type: ignore[misc]
 
     def _restore_from_tensors(self: Any, restored_tensors: Any) -> Any:
@@ -226,5 +226,5 @@ class _SyncOnRead(_Mirrored):
         return super()._restore_from_tensors(part)  # type: ignore[misc]
 
     def __repr__(self) -> str:  # printing must not wait for other ranks
-        with _local_reads():
+        with local_reads():
             return super().__repr__()

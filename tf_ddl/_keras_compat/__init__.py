@@ -8,7 +8,7 @@ DDLStrategy is made. Under any other strategy, and without one, they do what the
   all ranks or on none; gradients are known by their variables' paths in messages.
 * trainer: `predict` gathers all rows; rank 0 shows the progress bar and writes the logs;
   `jit_compile=True` compiles what does not communicate.
-* on_batch: logs of `train_on_batch` are those of all ranks.
+* logs, on_batch: what steps of the user's own and `train_on_batch` report is of all ranks.
 * callbacks: what one decides is decided for all ranks; what one does alone is an error.
 * data: without a seed of the user's, ranks shuffle alike, and differently in each epoch.
 * checks: a model from outside of the scope, or ranks whose models or optimizers differ, are named
@@ -62,6 +62,7 @@ def install() -> None:
             callbacks,
             checks,
             data,
+            logs,
             losses,
             normalization,
             on_batch,
@@ -75,6 +76,7 @@ def install() -> None:
             losses,
             optimizers,
             trainer,
+            logs,
             on_batch,
             callbacks,
             data,

@@ -178,28 +178,9 @@ def _maybe_symbolic_build(
     return original(model, iterator=iterator)
 
 
-def _metrics_result_or_logs(original: Callable[..., Any], model: Any, logs: Any) -> Any:
-    """Logs that a step of the user's makes itself become those of the global batch, too.
-
-    Keras takes those of the last batch: the mean over the ranks, which count by their rows.
-    """
-    result = original(model, logs)
-    extended = extended_of(model)
-    if result is not logs or not logs or extended is None or extended.engine.size == 1:
-        return result
-    rows = _run_state.last_rows(model)
-    leaves = [tf.cast(tf.convert_to_tensor(leaf), tf.float64) for leaf in tf.nest.flatten(logs)]
-    sums = [leaf * rows if rows else tf.zeros_like(leaf) for leaf in leaves]
-    (*sums, total) = _structures.all_reduce(
-        extended.engine, [*sums, tf.constant(rows, tf.float64)], "sum"
-    )
-    return tf.nest.pack_sequence_as(logs, [(value / total).numpy() for value in sums])
-
-
 _BASE = "keras.src.trainers.trainer"
 _TRAINER = "keras.src.backend.tensorflow.trainer"
 WRAPPERS = {
-    (_BASE, "Trainer._get_metrics_result_or_logs"): _metrics_result_or_logs,
     (_TRAINER, "TensorFlowTrainer._maybe_symbolic_build"): _maybe_symbolic_build,
     (_BASE, "Trainer._symbolic_build"): _symbolic_build,
     (_BASE, "Trainer.compile"): _compile,

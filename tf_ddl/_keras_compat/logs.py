@@ -1,0 +1,68 @@
+"""Logs that a step of the user's makes itself become those of all ranks, too.
+
+Where they are not the model's metrics by name, Keras takes what the last step returned. That may be
+a metric's result all the same, under another name or within a dictionary: then it is the metric's
+over all ranks. Anything else is the mean over the ranks, which count by their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_ddl import _run_state, _structures, _variables
+from tf_ddl._keras_compat.trainer import extended_of
+from tf_ddl._tf_compat import tf
+
+__all__ = ["WRAPPERS"]
+
+
+def _metrics_result_or_logs(original: Callable[..., Any], model: Any, logs: Any) -> Any:
+    result = original(model, logs)
+    extended = extended_of(model)
+    if result is not logs or not logs or extended is None or extended.engine.size == 1:
+        return result
+    rows = _run_state.last_rows(model)
+    leaves = [tf.cast(tf.convert_to_tensor(leaf), tf.float64) for leaf in keras.tree.flatten(logs)]
+    sums = [leaf * rows if rows else tf.zeros_like(leaf) for leaf in leaves]
+    (*sums, total) = _structures.all_reduce(
+        extended.engine, [*sums, tf.constant(rows, tf.float64)], "sum"
+    )
+    values = [(value / total).numpy() for value in sums]
+    of_metrics = _of_metrics(model, extended.engine, logs)
+    values = [mean if of is None else of for mean, of in zip(values, of_metrics)]
+    return keras.tree.pack_sequence_as(logs, values)
+
+
+def _of_metrics(model: Any, engine: Any, logs: Any) -> list[Any]:
+    """For each number of `logs` that is some metric's result here: its result over all ranks.
+
+    None for the others. A metric is recognised by its value on this rank, and by its name among
+    several; the ranks have to agree on it.
+    """
+    with _variables.local_reads():
+        here = model.get_metrics_result()
+    names = list(here)
+    found = []
+    for path, leaf in keras.tree.flatten_with_path(logs):
+        equal = [name for name in names if np.array_equal(here[name], np.asarray(leaf))]
+        best = path[-1] if path and path[-1] in equal else (equal or [None])[0]
+        found.append(-1 if best is None else names.index(best))
+    mine = tf.constant([found], tf.int64)
+    everybodys = _structures.all_gather(engine, mine).numpy()
+    everywhere = model.get_metrics_result()
+    return [
+        everywhere[names[which[0]]] if which[0] >= 0 and np.all(which == which[0]) else None
+        for which in everybodys.T
+    ]
+
+
+WRAPPERS = {
+    (
+        "keras.src.trainers.trainer",
+        "Trainer._get_metrics_result_or_logs",
+    ): _metrics_result_or_logs,
+}
