@@ -21,6 +21,7 @@ PAGES = (
     "migrating",
     "large_batch",
     "checks",
+    "keras",
 )
 
 
