@@ -23,7 +23,7 @@ class NcclCommunicator : public DeviceCommunicator {
            (n == 1 ? " communicator" : " communicators");
   }
   std::vector<DevicePlan> Plans(int64_t bytes) const override {
-    return DevicePlans(worker_->topology(), worker_->options().links, bytes);
+    return DevicePlanCandidates(worker_->topology(), worker_->options().links, bytes);
   }
   Status RecordReady(void* stream, std::shared_ptr<DeviceEvent>* event) override {
     return worker_->device()->Record(stream, event);

@@ -124,8 +124,8 @@ double PredictSeconds(const DevicePlan& plan, const Topology& topology, const De
   return chain + (chunks - 1) * each;
 }
 
-std::vector<DevicePlan> DevicePlans(const Topology& topology, const DeviceLinks& links,
-                                    int64_t bytes) {
+std::vector<DevicePlan> DevicePlanCandidates(const Topology& topology, const DeviceLinks& links,
+                                             int64_t bytes) {
   std::vector<DevicePlan> plans = {DevicePlan{}};
   const int hosts = static_cast<int>(topology.hosts.size());
   if (hosts > 1 && topology.uniform() && topology.size() > hosts) {

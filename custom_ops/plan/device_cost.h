@@ -36,8 +36,8 @@ double PredictSeconds(const DevicePlan& plan, const Topology& topology, const De
 
 // All that can be chosen from, the one predicted fastest first: flat, and grids of the ranks of a
 // host by the hosts where these are several and equally large.
-std::vector<DevicePlan> DevicePlans(const Topology& topology, const DeviceLinks& links,
-                                    int64_t bytes);
+std::vector<DevicePlan> DevicePlanCandidates(const Topology& topology, const DeviceLinks& links,
+                                             int64_t bytes);
 
 // kInvalidArgument unless the grid makes as many ranks as there are, with lengths above 1 (or
 // flat), and the chunk is not negative.

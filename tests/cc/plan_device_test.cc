@@ -104,11 +104,11 @@ TEST(DevicePlans, CandidatesAndTheirCosts) {
   const DeviceLinks links = UsualDeviceLinks();
   EXPECT_TRUE(Validate(links).ok());
   // NCCL's own is all there is on one host, and where hosts are uneven.
-  EXPECT_EQ(DevicePlans(HostsOf({8}), links, 25 << 20).size(), 1u);
-  EXPECT_EQ(DevicePlans(HostsOf({8, 4}), links, 25 << 20).size(), 1u);
-  EXPECT_EQ(DevicePlans(HostsOf({1, 1}), links, 25 << 20).size(), 1u);
+  EXPECT_EQ(DevicePlanCandidates(HostsOf({8}), links, 25 << 20).size(), 1u);
+  EXPECT_EQ(DevicePlanCandidates(HostsOf({8, 4}), links, 25 << 20).size(), 1u);
+  EXPECT_EQ(DevicePlanCandidates(HostsOf({1, 1}), links, 25 << 20).size(), 1u);
   const Topology topology = HostsOf({8, 8, 8, 8});
-  const auto plans = DevicePlans(topology, links, 100 << 20);
+  const auto plans = DevicePlanCandidates(topology, links, 100 << 20);
   EXPECT_EQ(plans.size(), 5u);
   double before = 0;
   for (const DevicePlan& plan : plans) {
@@ -117,7 +117,7 @@ TEST(DevicePlans, CandidatesAndTheirCosts) {
     before = seconds;
   }
   // Small buckets: one call. More bytes never cost less.
-  EXPECT_TRUE(DevicePlans(topology, links, 1000)[0].grid.empty());
+  EXPECT_TRUE(DevicePlanCandidates(topology, links, 1000)[0].grid.empty());
   for (const DevicePlan& plan : plans) {
     EXPECT_LT(PredictSeconds(plan, topology, links, 10 << 20),
               PredictSeconds(plan, topology, links, 100 << 20));

@@ -45,6 +45,7 @@ def test_the_libraries_are_there_and_the_tests_are_not(distribution: metadata.Di
     outside = {Path(name).name for name in files if name.startswith("..")}
     assert outside == {"ddlrun"}
     assert not [name for name in files if re.search(r"\.(cc|h|o|cmake)$|_test\b|/tests?/", name)]
+    assert not [name for name in files if "fake" in name]  # tests/cc/fake_nccl
 
 
 def test_every_module_of_the_sources_is_in_the_wheel(
