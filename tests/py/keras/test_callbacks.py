@@ -89,7 +89,7 @@ def fit(folder, with_strategy):
     results["files"]["events"] = len(glob.glob(f"{folder}/board/*/events*"))
 
     # --- Decisions.
-    fit("EarlyStopping", [keras.callbacks.EarlyStopping("mae", patience=0, min_delta=0.6)])
+    fit("EarlyStopping", [keras.callbacks.EarlyStopping("mae", patience=0, min_delta=1.3)])
     plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=1, min_delta=10.0)
     model = fit("ReduceLROnPlateau", [plateau], epochs=4)
     results["ReduceLROnPlateau"]["rate"] = float(model.optimizer.learning_rate.numpy())

@@ -45,7 +45,6 @@ def train(folder, rows):
     model.save(f"{folder}/model.h5")
     model.save_weights(f"{folder}/model.weights.h5")
     model.export(f"{folder}/exported", verbose=False)
-    tf.saved_model.save(model, f"{folder}/saved")
     converted = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     if strategy.rank == 0:
         with open(f"{folder}/model.tflite", "wb") as file:
@@ -93,9 +92,6 @@ for name in ("exported", "exported alone"):
     signature = tf.saved_model.load(f"{folder}/{name}").signatures["serving_default"]
     (output,) = signature(tf.constant(x)).values()
     check(output)
-(output,) = tf.saved_model.load(f"{folder}/saved").signatures["serving_default"](
-    tf.constant(x)).values()
-check(output)
 lite = tf.lite.Interpreter(model_path=f"{folder}/model.tflite")
 lite.resize_tensor_input(lite.get_input_details()[0]["index"], x.shape)
 lite.allocate_tensors()

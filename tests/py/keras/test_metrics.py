@@ -147,7 +147,7 @@ def report(folder, rows, with_strategy):
         model.compile(keras.optimizers.SGD(0.05))
     model.build([None, 5])
     model.set_weights([0.1 * np.ones(w.shape, np.float32) for w in model.get_weights()])
-    stop = keras.callbacks.EarlyStopping("own_loss", patience=0, min_delta=0.2)
+    stop = keras.callbacks.EarlyStopping("own_loss", patience=0, min_delta=0.2, mode="min")
     history = model.fit(
         x,
         number,
