@@ -71,6 +71,10 @@ class Gan(keras.Model):
         return {"d_loss": self.d_seen.result(), "g_loss": self.g_seen.result()}
 
 
+def _apply_in_a_function(optimizer, gradients, weights):
+    tf.function(lambda: optimizer.apply(gradients, weights), autograph=False)()
+
+
 class NestedGan(Gan):
     """Both gradients from one persistent tape, with a gradient penalty, applied in functions."""
 
@@ -87,16 +91,12 @@ class NestedGan(Gan):
             d_loss = self.discriminator_loss(real, fake) + 0.1 * penalty
             g_loss = -tf.reduce_mean(self.discriminator(fake))
 
-        pairs = [(self.d_optimizer, d_loss, self.discriminator)]
-        pairs.append((self.g_optimizer, g_loss, self.generator))
-        for optimizer, loss, model in pairs:
-            gradients = tape.gradient(loss, model.trainable_weights)
-
-            @tf.function
-            def apply(optimizer=optimizer, gradients=gradients, model=model):
-                optimizer.apply(gradients, model.trainable_weights)
-
-            apply()
+        for optimizer, loss, model in (
+            (self.d_optimizer, d_loss, self.discriminator),
+            (self.g_optimizer, g_loss, self.generator),
+        ):
+            weights = model.trainable_weights
+            _apply_in_a_function(optimizer, tape.gradient(loss, weights), weights)
         self.d_seen.update_state(d_loss)
         self.g_seen.update_state(g_loss)
         return {"d_loss": self.d_seen.result(), "g_loss": self.g_seen.result()}
