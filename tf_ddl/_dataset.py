@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_ddl import _core, _dataset_ends, _hooks, _structures, errors
+from tf_ddl import _core, _dataset_ends, _hooks, _structures, _tf_errors, errors
 from tf_ddl._tf_compat import InputContext, tf
 
 __all__ = [
@@ -127,7 +127,8 @@ def _cardinalities(engine: _core.Engine, dataset: tf.data.Dataset) -> list[int]:
     spec = _core.TensorSpec("number of batches", "int64", (-1,))
     group = engine.register_group("tf_ddl number of batches of a dataset", "all_gather", [spec])
     call = f"distributed a dataset{_hooks.place()}"
-    data, _ = engine.all_gather(group, mine, mine.itemsize, call=call)
+    with _tf_errors.as_in_a_step():
+        data, _ = engine.all_gather(group, mine, mine.itemsize, call=call)
     return [int(number) for number in np.frombuffer(data, np.int64)]
 
 

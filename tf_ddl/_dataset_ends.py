@@ -59,7 +59,7 @@ def shared_or_own(
     def slices(has: tf.Tensor, same: tf.Tensor, *batch: Any) -> tf.data.Dataset:
         begin = tf.where(same, tf.constant(engine.rank, tf.int64), 0)
         end = tf.where(same, begin + 1, tf.where(has, tf.constant(size, tf.int64), 1))
-        batch = batch[0] if not isinstance(spec, tuple) else batch
+        batch = batch if type(spec) is tuple else batch[0]
         return tf.data.Dataset.range(begin, end).map(lambda i: (has, same, part(batch, i)))
 
     flagged = _with_flags(dataset, unpacked=True)
@@ -128,7 +128,7 @@ def _with_flags(dataset: tf.data.Dataset, unpacked: bool = False) -> tf.data.Dat
         def function(*batch: Any) -> Any:
             if unpacked:
                 return (tf.constant(has), *batch)
-            return tf.constant(has), batch if isinstance(spec, tuple) else batch[0]
+            return tf.constant(has), batch if type(spec) is tuple else batch[0]
 
         return function
 

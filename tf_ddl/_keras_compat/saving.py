@@ -64,6 +64,40 @@ def _save_weights(
     return _save(original, model, filepath, **kwargs)
 
 
+def _export(
+    original: Callable[..., Any], model: Any, filepath: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """Each rank exports to a folder of its own and moves the files, one by one, to the common one.
+
+    What else is in that folder stays.
+    """
+    extended = extended_of(model)
+    path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
+    if extended is None or extended.engine.size == 1 or not path or "://" in path:
+        return original(model, filepath, *args, **kwargs)
+    folder, name = os.path.split(path.rstrip("/"))
+    stem, ending = os.path.splitext(name)
+    part = f".{stem}.rank{extended.engine.rank}.{os.getpid()}{ending}"
+    part = os.path.join(folder, part)
+    try:
+        result = original(model, part, *args, **kwargs)
+        _move(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return result
+
+
+def _move(source: str, target: str) -> None:
+    """A file, or the files of a folder, that of a SavedModel's graph last."""
+    if not os.path.isdir(source):
+        os.replace(source, target)
+        return
+    os.makedirs(target, exist_ok=True)
+    names = sorted(os.listdir(source), key=lambda name: name == "saved_model.pb")
+    for name in names:
+        _move(os.path.join(source, name), os.path.join(target, name))
+
+
 def _writes(callback: Any) -> bool:
     extended = extended_of(callback.model)
     return extended is None or extended.engine.local_rank == 0
@@ -122,6 +156,7 @@ WRAPPERS = {
     (_BACKUP, "BackupAndRestore.on_train_begin"): _restore,
     (_BACKUP, "BackupAndRestore.on_train_end"): _on_writers,
     ("keras.src.callbacks.model_checkpoint", "ModelCheckpoint._save_model"): _checkpoint,
+    ("keras.src.models.model", "Model.export"): _export,
     ("keras.src.saving.saving_lib", "save_model"): _save,
     ("keras.src.saving.saving_lib", "save_weights_only"): _save_weights,
     ("keras.src.legacy.saving.legacy_h5_format", "save_model_to_hdf5"): _save,
