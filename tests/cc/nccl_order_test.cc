@@ -1,4 +1,5 @@
 // What is launched when: tensors that are not ready, groups, packing, splits, the order of calls.
+#include "base/time.h"
 #include "nccl_buckets.h"
 
 namespace tf_ddl {
@@ -40,13 +41,18 @@ TEST(NcclOrder, TensorsAreWaitedFor) {
       }
       world[rank].Start(std::move(collective));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const auto says = [&](int rank, const char* words) {
+      const int64_t deadline = NowNanos() + int64_t{20} * 1000 * 1000 * 1000;
+      while (NowNanos() < deadline) {
+        if (world[rank].DescribeLast().find(words) != std::string::npos) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      return false;
+    };
+    EXPECT_TRUE(says(0, "late: "));
+    EXPECT_TRUE(says(0, "waiting for its tensors since")) << world[0].DescribeLast();
+    EXPECT_TRUE(says(1, "under way since")) << world[1].DescribeLast();
     EXPECT_EQ(ends.ended(), 0u);
-    EXPECT_NE(world[0].DescribeLast().find("late: "), std::string::npos);
-    EXPECT_NE(world[0].DescribeLast().find("waiting for its tensors since"), std::string::npos)
-        << world[0].DescribeLast();
-    EXPECT_NE(world[1].DescribeLast().find("under way since"), std::string::npos)
-        << world[1].DescribeLast();
     lock.Open();
     ASSERT_TRUE(ends.Wait());
     EXPECT_TRUE(ends.First().ok()) << ends.First().message();
