@@ -196,6 +196,13 @@ TEST(NcclDeath, AbortOfAStuckPeerTakesNoTwoSeconds) {
   EXPECT_STREQ(fake.misuse(), "");
 }
 
+// Memory that a GPU may still touch after an abort, which is left alone until the process ends.
+Bucket* Kept(std::unique_ptr<Bucket> bucket) {
+  static auto* const kept = new std::vector<std::unique_ptr<Bucket>>;
+  kept->push_back(std::move(bucket));
+  return kept->back().get();
+}
+
 // A call that does not come back, until ncclCommAbort is called from another thread.
 TEST(NcclDeath, AbortOfACallThatHangs) {
   for (const char* function : {"ncclGroupEnd", "ncclAllReduce", "cuLaunchKernel"}) {
@@ -203,14 +210,14 @@ TEST(NcclDeath, AbortOfACallThatHangs) {
     NcclWorld world({1});
     ASSERT_TRUE(world.ok());
     fake.block(function, 1);
-    Bucket bucket(DType::kInt32, {4, 5}, 0, true);
+    Bucket* bucket =
+        Kept(std::make_unique<Bucket>(DType::kInt32, std::vector<int64_t>{4, 5}, 0, true));
     Ends ends;
-    world[0].Start(CollectiveOf(bucket, ReduceOp::kMean, {}, ends.Add()));
+    world[0].Start(CollectiveOf(*bucket, ReduceOp::kMean, {}, ends.Add()));
     // A world of one divides nothing: only what packs launches a kernel.
-    std::vector<std::unique_ptr<Bucket>> packed;
-    packed.push_back(
-        std::make_unique<Bucket>(DType::kInt32, std::vector<int64_t>(100, 1), 0, true));
-    world[0].Start(CollectiveOf(*packed[0], ReduceOp::kSum, {}, ends.Add()));
+    Bucket* packed =
+        Kept(std::make_unique<Bucket>(DType::kInt32, std::vector<int64_t>(100, 1), 0, true));
+    world[0].Start(CollectiveOf(*packed, ReduceOp::kSum, {}, ends.Add()));
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
     const auto begin = Clock::now();
     world[0].Abort(DeadlineExceeded("stuck"));
@@ -226,13 +233,14 @@ TEST(NcclDeath, AbortWhileTensorsAreNotReady) {
   Fake fake;
   const TestDriver driver;
   const CuStream stream = driver.NewStream();
-  Bucket bucket(DType::kFloat32, {4}, 0, true);
+  Bucket* bucket =
+      Kept(std::make_unique<Bucket>(DType::kFloat32, std::vector<int64_t>{4}, 0, true));
   {
     NcclWorld world({1});
     ASSERT_TRUE(world.ok());
     StreamLock lock(fake, stream);
     Ends ends;
-    auto collective = CollectiveOf(bucket, ReduceOp::kSum, {}, ends.Add());
+    auto collective = CollectiveOf(*bucket, ReduceOp::kSum, {}, ends.Add());
     collective->ready.resize(1);
     ASSERT_TRUE(world[0].RecordReady(stream, &collective->ready[0]).ok());
     world[0].Start(std::move(collective));

@@ -81,8 +81,9 @@ def check(predicted, tolerance=1e-5):
 for name in ("model.keras", "model.h5", "alone.keras"):
     model = keras.models.load_model(f"{folder}/{name}")
     check(model.predict(x, verbose=0))
-    model.fit(x, known["y"], verbose=0)  # the optimizer goes on, too
-    assert int(model.optimizer.iterations) == 7, int(model.optimizer.iterations)
+    if name.endswith(".keras"):  # Keras' optimizers do not go on from its legacy files
+        model.fit(x, known["y"], verbose=0)
+        assert int(model.optimizer.iterations) == 7, int(model.optimizer.iterations)
 model = keras.models.model_from_json(open(f"{folder}/model.json").read())
 model.load_weights(f"{folder}/model.weights.h5")
 check(model.predict(x, verbose=0))
