@@ -17,7 +17,14 @@ from typing import Any
 from tf_ddl import _core, _hooks, _run_state, _structures, _tf_compat
 from tf_ddl._tf_compat import tf
 
-__all__ = ["adopt", "display_name", "local_reads", "local_value", "synchronized"]
+__all__ = [
+    "adopt",
+    "display_name",
+    "is_synchronised_on_read",
+    "local_reads",
+    "local_value",
+    "synchronized",
+]
 
 _thread = threading.local()
 
@@ -52,6 +59,11 @@ def synchronized(
         )
 
     return from_rank_0
+
+
+def is_synchronised_on_read(variable: Any) -> bool:
+    """Whether it is local in `strategy.run` and a sum or mean over the ranks elsewhere."""
+    return isinstance(variable, _SyncOnRead)
 
 
 def adopt(variable: Any, engine: _core.Engine) -> Any:

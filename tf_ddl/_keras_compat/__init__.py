@@ -15,6 +15,7 @@ DDLStrategy is made. Under any other strategy, and without one, they do what the
   before anything is trained.
 * normalization: `synchronized=True` means the statistics of the global batch.
 * randomness: what is drawn within a step is drawn anew on each rank.
+* reading: arithmetic with a metric's variables is with their values over all ranks.
 * saving: a saved file appears at once and whole, since every rank may be writing it.
 """
 
@@ -68,6 +69,7 @@ def install() -> None:
             on_batch,
             optimizers,
             randomness,
+            reading,
             saving,
             trainer,
         )
@@ -83,6 +85,7 @@ def install() -> None:
             saving,
             normalization,
             randomness,
+            reading,
             checks,
         ):
             for (module, path), wrapper in part.WRAPPERS.items():

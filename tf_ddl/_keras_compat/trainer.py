@@ -159,6 +159,12 @@ def _symbolic(spec: Any) -> Any:
     return keras.KerasTensor(tuple(spec.shape), spec.dtype.name)
 
 
+def _rank(spec: Any) -> int | None:
+    """Number of dimensions; None if it is not known, or if there are none, as for a label None."""
+    shape = getattr(spec, "shape", None)
+    return None if shape is None else shape.rank
+
+
 def _maybe_symbolic_build(
     original: Callable[..., Any], model: Any, iterator: Any = None, data_batch: Any = None
 ) -> None:
@@ -171,7 +177,7 @@ def _maybe_symbolic_build(
         return original(model, iterator=iterator, data_batch=data_batch)
     specs = iterator._distributed_dataset.element_spec
     if all(
-        isinstance(spec, tf.OptionalSpec) or spec.shape.rank is not None
+        isinstance(spec, tf.OptionalSpec) or _rank(spec) is not None
         for spec in tf.nest.flatten(specs)
     ):
         return original(model, data_batch=keras.tree.map_structure(_symbolic, specs))
