@@ -14,10 +14,11 @@ What BackupAndRestore restores on rank 0 the others get from it (`callbacks`).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tf_ddl._keras_compat.trainer import extended_of
@@ -67,9 +68,10 @@ def _save_weights(
 def _export(
     original: Callable[..., Any], model: Any, filepath: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """Each rank exports to a folder of its own and moves the files, one by one, to the common one.
+    """Each rank exports to a folder of its own and moves its files to the common one, all in turn.
 
-    What else is in that folder stays.
+    The files of an export belong together, though ranks export the same: variables may come in
+    another order. So they are moved under a lock. What else is in that folder stays.
     """
     extended = extended_of(model)
     path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
@@ -81,10 +83,22 @@ def _export(
     part = os.path.join(folder, part)
     try:
         result = original(model, part, *args, **kwargs)
-        _move(part, path)
+        with _locked(path) if os.path.isdir(part) else contextlib.nullcontext():
+            _move(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return result
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    os.makedirs(folder, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _move(source: str, target: str) -> None:

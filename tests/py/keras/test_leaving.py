@@ -28,7 +28,6 @@ def train(folder, rows):
         model = keras.Sequential(
             [
                 keras.layers.Input([6, 6, 1], name="image"),
-                keras.layers.RandomFlip(),
                 keras.layers.Conv2D(4, 3),
                 keras.layers.BatchNormalization(synchronized=True),
                 keras.layers.ReLU(),
