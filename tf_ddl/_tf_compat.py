@@ -34,6 +34,7 @@ except ImportError as error:
 
 try:
     from tensorflow.python.autograph.core import config as autograph_config
+    from tensorflow.python.checkpoint import functional_saver
     from tensorflow.python.distribute import device_util, distribute_lib, reduce_util
     from tensorflow.python.eager import context, record
     from tensorflow.python.framework import auto_control_deps, func_graph, indexed_slices, ops
@@ -55,6 +56,33 @@ StrategyExtended = distribute_lib.StrategyExtendedV1
 UpdateContext = distribute_lib.UpdateContext
 ValueContext = distribute_lib.ValueContext
 VariableWatcher = record.VariableWatcher
+
+
+class _OwnParts:
+    """`constant_op` as functional_saver uses it, with another folder for a checkpoint's parts."""
+
+    _SHARED = "_temp/part"
+
+    def __init__(self, module: Any, rank: int) -> None:
+        self._module = module
+        self._own = f"_temp_of_rank_{rank}/part"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def constant(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        shared = isinstance(value, str) and value == self._SHARED
+        return self._module.constant(self._own if shared else value, *args, **kwargs)
+
+
+def own_checkpoint_parts(rank: int) -> None:
+    """Lets all ranks save a checkpoint to one path at the same time, as unchanged programs do.
+
+    TensorFlow writes parts to a folder beside it, and then moves them; each rank gets its own.
+    """
+    if not isinstance(functional_saver.constant_op, _OwnParts):
+        functional_saver.constant_op = _OwnParts(functional_saver.constant_op, rank)
+
 
 #: Key of a variable's value in what a checkpoint saves and restores.
 VARIABLE_VALUE_KEY = trackable.VARIABLE_VALUE_KEY

@@ -99,6 +99,8 @@ class DDLStrategy(tf.distribute.Strategy):
         _agreement.agree_on_checks(self._engine, self._options)
         self.extended._cluster_resolver = _migration.resolver(self._engine, cluster_resolver)
         _seed.agree(self._engine)
+        if self.size > 1:
+            _tf_compat.own_checkpoint_parts(self.rank)
         _keras_compat.install()
 
     def __repr__(self) -> str:
