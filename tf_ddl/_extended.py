@@ -103,7 +103,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
         if kwargs.get("synchronization") == tf.VariableSynchronization.AUTO:
             kwargs["synchronization"] = tf.VariableSynchronization.ON_WRITE  # what it means here
         initial_value = kwargs.get("initial_value")
-        if initial_value is not None and self.engine.size > 1:
+        alone = self.engine.size == 1 or _variables.are_made_alone()
+        if initial_value is not None and not alone:
             kwargs["initial_value"] = _variables.synchronized(
                 self.engine, initial_value, kwargs.get("dtype"), kwargs.get("name")
             )

@@ -19,10 +19,12 @@ from tf_ddl._tf_compat import tf
 
 __all__ = [
     "adopt",
+    "are_made_alone",
     "display_name",
     "is_synchronised_on_read",
     "local_reads",
     "local_value",
+    "made_here_alone",
     "synchronized",
 ]
 
@@ -38,6 +40,25 @@ def local_reads() -> Iterator[None]:
         yield
     finally:
         _thread.local_reads = outer
+
+
+@contextlib.contextmanager
+def made_here_alone() -> Iterator[None]:
+    """Variables that are created on this thread keep this rank's initial values.
+
+    For what only some ranks do, such as writing files: nobody else would take part in a broadcast.
+    """
+    outer = getattr(_thread, "alone", False)
+    _thread.alone = True
+    try:
+        yield
+    finally:
+        _thread.alone = outer
+
+
+def are_made_alone() -> bool:
+    """Whether this thread is within `made_here_alone`."""
+    return getattr(_thread, "alone", False)
 
 
 def synchronized(

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tf_ddl import _variables
 from tf_ddl._keras_compat.trainer import extended_of
 
 __all__ = ["WRAPPERS"]
@@ -120,7 +121,8 @@ def _writes(callback: Any) -> bool:
 def _checkpoint(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: Any) -> None:
     """ModelCheckpoint decides, counts and remembers on every rank, but writes on one of a host."""
     if _writes(callback):
-        return original(callback, *args, **kwargs)
+        with _variables.made_here_alone():
+            return original(callback, *args, **kwargs)
     verbose, callback.verbose = callback.verbose, 0
     _thread.not_here = True
     try:
@@ -141,7 +143,8 @@ def _back_up(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: 
     parts = [os.path.join(callback.backup_dir, f"next.{os.path.basename(p)}") for p in paths]
     callback._weights_path, callback._training_metadata_path = parts
     try:
-        original(callback, *args, **kwargs)
+        with _variables.made_here_alone():
+            original(callback, *args, **kwargs)
     finally:
         callback._weights_path, callback._training_metadata_path = paths
     for part, path, before in zip(parts, paths, previous):

@@ -10,7 +10,8 @@ using namespace tf_ddl;
 
 namespace {
 
-// Sums in rank order; an average multiplies every input by 1/size first, as NCCL does.
+// Sums in rank order, integers modulo their size (what pads a buffer may be anything); an average
+// multiplies every input by 1/size first, as NCCL does.
 template <typename T, typename Wide, Wide (*Load)(T), T (*Store)(Wide)>
 void SumAs(const std::vector<const void*>& in, void* out, size_t count, bool average) {
   T* result = static_cast<T*>(out);
@@ -46,9 +47,9 @@ void Sum(NcclDataType type, const std::vector<const void*>& in, void* out, size_
     case kNcclBfloat16:
       return SumAs<uint16_t, float, LoadBfloat, StoreBfloat>(in, out, count, average);
     case kNcclInt32:
-      return SumAs<int32_t, int32_t, Same<int32_t>, Same<int32_t>>(in, out, count, false);
+      return SumAs<uint32_t, uint32_t, Same<uint32_t>, Same<uint32_t>>(in, out, count, false);
     case kNcclInt64:
-      return SumAs<int64_t, int64_t, Same<int64_t>, Same<int64_t>>(in, out, count, false);
+      return SumAs<uint64_t, uint64_t, Same<uint64_t>, Same<uint64_t>>(in, out, count, false);
     default:
       fake_note_misuse("a data type that the project does not use");
   }
