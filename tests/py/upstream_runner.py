@@ -11,14 +11,18 @@ file of JSON in OUT says of each what became of it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
+import itertools
 import json
+import os
 import sys
 import traceback
 import types
 import unittest
+from collections.abc import Iterator
 from unittest import mock
 
 import keras
@@ -112,7 +116,20 @@ def _not_installed() -> dict[str, types.ModuleType]:
     return there
 
 
-def _keras_tests() -> unittest.TestSuite:
+def _common_folders(top: str) -> types.SimpleNamespace:
+    """In the place of `tempfile`: the ranks of a host share their folders, as they do in a job."""
+    numbers = itertools.count()
+
+    @contextlib.contextmanager
+    def directory() -> Iterator[str]:
+        path = os.path.join(top, f"common {next(numbers)}")
+        os.makedirs(path, exist_ok=True)
+        yield path
+
+    return types.SimpleNamespace(TemporaryDirectory=directory)
+
+
+def _keras_tests(folder: str) -> unittest.TestSuite:
     context._reset_context = lambda: None  # it is for two devices, of which a rank needs one
     tf.config.set_logical_device_configuration = lambda *args: None
     tf.distribute.MirroredStrategy = lambda devices=None: _AllReplicas(tf_ddl.DDLStrategy())
@@ -120,6 +137,8 @@ def _keras_tests() -> unittest.TestSuite:
     for name, part in KERAS.items():
         with mock.patch.dict(sys.modules, _not_installed()):
             module = importlib.import_module(name)
+        if hasattr(module, "tempfile"):
+            module.tempfile = _common_folders(folder)
         for group in unittest.defaultTestLoader.loadTestsFromModule(module):
             for test in group:
                 if part in test._testMethodName and test._testMethodName != "test_session":
@@ -177,7 +196,7 @@ def _name(test: unittest.TestCase) -> str:
 def main(out: str, which: str) -> None:
     """Runs the tests of `which`, "keras" or "tensorflow"."""
     strategy = tf_ddl.DDLStrategy()
-    suite = _keras_tests() if which == "keras" else _tensorflow_tests(strategy.size)
+    suite = _keras_tests(out) if which == "keras" else _tensorflow_tests(strategy.size)
     outcome = _Outcome()
     for test in suite:
         keras.backend.clear_session()

@@ -48,7 +48,8 @@ def _moments(original: Callable[..., Any], x: Any, axes: Any, keepdims: bool) ->
     mean, variance = tf.nn.moments(x, axes, keepdims=True)
     mean, variance = tf.cast(mean, tf.float64), tf.cast(variance, tf.float64)
     shape = tf.shape(x)
-    count = tf.cast(tf.reduce_prod([shape[axis] for axis in axes]), tf.float64)
+    along = [axes] if isinstance(axes, int) else axes
+    count = tf.cast(tf.reduce_prod([shape[axis] for axis in along]), tf.float64)
     total, squares, count = _sums(
         extended,
         ("sum for BatchNormalization", "squares for BatchNormalization", "rows"),

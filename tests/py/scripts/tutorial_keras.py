@@ -26,7 +26,11 @@ def dataset_of(rows):
     return tf.data.Dataset.from_tensor_slices((images[rows], labels[rows])).map(scale)
 
 
-train_dataset = dataset_of(slice(0, 613)).cache().shuffle(BUFFER_SIZE, seed=1).batch(BATCH_SIZE)
+# One order for all epochs: under MirroredStrategy Keras takes a batch to build the model, and what
+# is shuffled anew is an epoch ahead then.
+train_dataset = dataset_of(slice(0, 613)).cache()
+train_dataset = train_dataset.shuffle(BUFFER_SIZE, seed=1, reshuffle_each_iteration=False)
+train_dataset = train_dataset.batch(BATCH_SIZE)
 eval_dataset = dataset_of(slice(4800, None)).batch(BATCH_SIZE)
 
 with strategy.scope():
