@@ -22,9 +22,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from tf_ddl import _core, _dataset_ends, _hooks, _structures, _tf_errors, errors
+from tf_ddl import _core, _dataset_ends, _exchange, _hooks, _structures, errors
 from tf_ddl._tf_compat import InputContext, tf
 
 __all__ = [
@@ -123,13 +121,9 @@ def _cardinalities(engine: _core.Engine, dataset: tf.data.Dataset) -> list[int]:
     noted = getattr(dataset, _BATCHES, None)
     if cardinality == _UNKNOWN and noted is not None:
         cardinality = noted
-    mine = np.array([cardinality], np.int64)
-    spec = _core.TensorSpec("number of batches", "int64", (-1,))
-    group = engine.register_group("tf_ddl number of batches of a dataset", "all_gather", [spec])
-    call = f"distributed a dataset{_hooks.place()}"
-    with _tf_errors.as_in_a_step():
-        data, _ = engine.all_gather(group, mine, mine.itemsize, call=call)
-    return [int(number) for number in np.frombuffer(data, np.int64)]
+    words = f"distributed a dataset{_hooks.place()}"
+    numbers = _exchange.gather_numbers(engine, "number of batches", [cardinality], words)
+    return [int(number) for number in numbers[:, 0]]
 
 
 def _in_words(cardinality: int) -> str:

@@ -9,20 +9,17 @@ import collections
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import pathlib
-import re
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tf_ddl import _core, _hooks, _runtime, _tf_compat, errors
-from tf_ddl._tf_compat import SUPPORTED_TENSORFLOW, tf
+from tf_ddl import _core, _hooks, _ops_build, _runtime, _tf_compat, errors
+from tf_ddl._tf_compat import tf
 
 __all__ = [
     "REDUCIBLE",
-    "SUPPORTED_TENSORFLOW",
     "all_gather",
     "all_reduce",
     "broadcast",
@@ -40,8 +37,6 @@ _IN_GPU_MEMORY = frozenset({tf.float32, tf.float64, tf.float16, tf.bfloat16})
 
 _thread = threading.local()
 
-_REBUILD = "pip install --force-reinstall --no-deps . (in tf_ddl's sources)"
-
 
 def library_path() -> pathlib.Path:
     """Where libtf_ddl_ops.so is expected."""
@@ -55,7 +50,7 @@ def library() -> Any:
     Raises:
       BuildError: the library is missing or was built for another TensorFlow.
     """
-    _check_build(tf.__version__)
+    _ops_build.check()
     _core.build_info()  # loads the core first: the ops find their engines in it
     path = library_path()
     try:
@@ -63,55 +58,10 @@ def library() -> Any:
     except (tf.errors.NotFoundError, tf.errors.OpError, OSError) as error:
         text = getattr(error, "message", None) or str(error)
         raise errors.BuildError(
-            f"the ops cannot be loaded from {path}: {text}. Build them again: {_REBUILD}"
+            f"the ops cannot be loaded from {path}: {text}. Build them again: {_ops_build.REBUILD}"
         ) from error
     _register_gradients()
     return module
-
-
-def _version(text: str) -> tuple[int, int]:
-    match = re.match(r"(\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def _check_build(installed: str) -> None:
-    """Compares what the ops were built against with what is installed."""
-    try:
-        from tf_ddl import _build_config
-    except ImportError as error:
-        raise errors.BuildError(
-            f"tf_ddl's compiled libraries are missing in {pathlib.Path(__file__).parent}. Build "
-            f"them: {_REBUILD}. If that is a folder of sources and the package is installed "
-            "elsewhere, start from another folder, or install with pip install -e ."
-        ) from error
-    built = _build_config.TF_VERSION
-    supported = _tf_compat.supported()
-    if not built:
-        raise errors.BuildError(
-            "tf_ddl was built without TensorFlow ops. Install a TensorFlow "
-            f"(pip install '{supported}') and build again: {_REBUILD}"
-        )
-    if not SUPPORTED_TENSORFLOW[0] <= _version(installed) < SUPPORTED_TENSORFLOW[1]:
-        raise errors.BuildError(
-            f"TensorFlow {installed} is not supported. Install one that is "
-            f"(pip install '{supported}') and build tf_ddl again: {_REBUILD}"
-        )
-    if _version(installed) != _version(built):
-        raise errors.BuildError(
-            f"tf_ddl's ops were built against TensorFlow {built}, but {installed} is installed. "
-            f"Build them again: {_REBUILD}"
-        )
-    abi = getattr(tf.sysconfig, "CXX11_ABI_FLAG", _build_config.CXX11_ABI)
-    if int(abi) != int(_build_config.CXX11_ABI):
-        raise errors.BuildError(
-            f"tf_ddl's ops use C++ ABI {_build_config.CXX11_ABI}, the installed TensorFlow "
-            f"{installed} ({_distribution()}) uses {abi}. Build them again: {_REBUILD}"
-        )
-
-
-def _distribution() -> str:
-    names = importlib.metadata.packages_distributions().get("tensorflow", ["unknown"])
-    return ", ".join(sorted(set(names)))
 
 
 # --- groups ---------------------------------------------------------------------------------------

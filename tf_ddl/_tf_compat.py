@@ -7,6 +7,8 @@ TensorFlow moves something, it is mended here.
 from __future__ import annotations
 
 import contextlib
+import glob
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,30 +60,38 @@ ValueContext = distribute_lib.ValueContext
 VariableWatcher = record.VariableWatcher
 
 
-class _OwnParts:
-    """`constant_op` as functional_saver uses it, with another folder for a checkpoint's parts."""
-
-    _SHARED = "_temp/part"
-
-    def __init__(self, module: Any, rank: int) -> None:
-        self._module = module
-        self._own = f"_temp_of_rank_{rank}/part"
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
-
-    def constant(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        shared = isinstance(value, str) and value == self._SHARED
-        return self._module.constant(self._own if shared else value, *args, **kwargs)
-
-
-def own_checkpoint_parts(rank: int) -> None:
+def save_checkpoints_whole(rank: int) -> None:
     """Lets all ranks save a checkpoint to one path at the same time, as unchanged programs do.
 
-    TensorFlow writes parts to a folder beside it, and then moves them; each rank gets its own.
+    TensorFlow writes to the path itself, where another rank may be writing or reading. So each rank
+    writes its own files beside it and renames them; ranks save the same. Graphs save as they did.
     """
-    if not isinstance(functional_saver.constant_op, _OwnParts):
-        functional_saver.constant_op = _OwnParts(functional_saver.constant_op, rank)
+    saver = functional_saver.MultiDeviceSaver
+    if getattr(saver.save, "_tf_ddl_rank", None) is not None:
+        return
+    original = saver.save
+
+    def save(self: Any, file_prefix: Any, options: Any = None) -> Any:
+        if not tf.executing_eagerly():
+            return original(self, file_prefix, options)
+        path = tf.compat.as_str(tf.get_static_value(tf.convert_to_tensor(file_prefix)))
+        if "://" in path:
+            return original(self, file_prefix, options)
+        own = f"{path}.of_rank_{rank}"
+        try:
+            result = original(self, tf.constant(own), options)
+            # The index last: what it tells of is there then.
+            for file in sorted(
+                glob.glob(f"{glob.escape(own)}.*"), key=lambda f: f[-6:] == ".index"
+            ):
+                os.replace(file, path + file[len(own) :])
+        finally:
+            for file in glob.glob(f"{glob.escape(own)}.*"):
+                os.remove(file)
+        return result
+
+    save._tf_ddl_rank = rank  # type: ignore[attr-defined]
+    saver.save = save
 
 
 #: Key of a variable's value in what a checkpoint saves and restores.

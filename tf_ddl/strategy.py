@@ -100,7 +100,7 @@ class DDLStrategy(tf.distribute.Strategy):
         self.extended._cluster_resolver = _migration.resolver(self._engine, cluster_resolver)
         _seed.agree(self._engine)
         if self.size > 1:
-            _tf_compat.own_checkpoint_parts(self.rank)
+            _tf_compat.save_checkpoints_whole(self.rank)
         _keras_compat.install()
 
     def __repr__(self) -> str:

@@ -1,52 +1,12 @@
 // Results of every dtype, plan and form, compared with sums made on the host.
 #include <atomic>
 #include <cstdio>
-#include <cstring>
 
-#include "base/half.h"
+#include "base/number.h"
 #include "parts.h"
 
 namespace tf_ddl::gpu {
 namespace {
-
-double Load(DType dtype, const char* at) {
-  const auto as = [at](auto value) {
-    std::memcpy(&value, at, sizeof value);
-    return value;
-  };
-  switch (dtype) {
-    case DType::kFloat32:
-      return as(float{});
-    case DType::kFloat64:
-      return as(double{});
-    case DType::kFloat16:
-      return Float16::ToFloat({as(uint16_t{})});
-    case DType::kBFloat16:
-      return BFloat16::ToFloat({as(uint16_t{})});
-    case DType::kInt32:
-      return as(int32_t{});
-    default:
-      return static_cast<double>(as(int64_t{}));
-  }
-}
-
-void Store(DType dtype, double value, char* at) {
-  const auto as = [at](auto stored) { std::memcpy(at, &stored, sizeof stored); };
-  switch (dtype) {
-    case DType::kFloat32:
-      return as(static_cast<float>(value));
-    case DType::kFloat64:
-      return as(value);
-    case DType::kFloat16:
-      return as(Float16::FromFloat(static_cast<float>(value)).bits);
-    case DType::kBFloat16:
-      return as(BFloat16::FromFloat(static_cast<float>(value)).bits);
-    case DType::kInt32:
-      return as(static_cast<int32_t>(value));
-    default:
-      return as(static_cast<int64_t>(value));
-  }
-}
 
 // Small integers: their sums are exact in every dtype, on up to 8 ranks.
 double Value(int rank, size_t tensor, int64_t i) {
@@ -108,7 +68,7 @@ std::string Run(const Rank& rank, const Case& c) {
   for (size_t t = 0; t < c.counts.size(); ++t) {
     std::vector<char> host(c.counts[t] * bytes);
     for (int64_t i = 0; i < c.counts[t]; ++i) {
-      Store(c.dtype, Value(rank.rank, t, i), host.data() + i * bytes);
+      StoreNumber(c.dtype, Value(rank.rank, t, i), host.data() + i * bytes);
     }
     in.push_back(std::make_unique<Memory>(rank.cuda(), host.size()));
     in.back()->Write(host);
@@ -134,7 +94,7 @@ std::string Run(const Rank& rank, const Case& c) {
       if (c.dtype == DType::kInt32 || c.dtype == DType::kInt64) {
         expected = static_cast<double>(static_cast<int64_t>(expected));
       }
-      const double value = Load(c.dtype, got.data() + i * bytes);
+      const double value = LoadNumber(c.dtype, got.data() + i * bytes);
       if (value != expected) {
         return "tensor " + std::to_string(t) + ", element " + std::to_string(i) + " is " +
                std::to_string(value) + " instead of " + std::to_string(expected);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes kernels_ptx.cc, the text of kernels.cu that is shipped: bash custom_ops/nccl/make_ptx.sh
+# Writes kernels_ptx.inc, the text of kernels.cu that is shipped: bash custom_ops/nccl/make_ptx.sh
 #
 # Needs nvcc. The text is marked as of PTX 7.0 for sm_70, which drivers since CUDA 11 compile for
 # every GPU since then; ptxas checks here that nothing newer is in it.
@@ -17,19 +17,9 @@ for arch in sm_75 sm_80 sm_90; do
 done
 
 {
-  cat << 'END'
-// Made from kernels.cu by make_ptx.sh: do not edit. The driver compiles it for the GPU it finds.
-#include "nccl/kernels.h"
-
-namespace tf_ddl {
-
-END
+  echo "// Made from kernels.cu by make_ptx.sh: do not edit."
   echo "const char kKernelsSource[] = \"$(sha256sum < "$here/kernels.cu" | cut -c1-16)\";"
   printf '\nconst char kKernelsPtx[] = R"PTX(\n'
   cat "$scratch/kernels.ptx"
-  cat << 'END'
-)PTX";
-
-}  // namespace tf_ddl
-END
-} > "$here/kernels_ptx.cc"
+  echo ')PTX";'
+} > "$here/kernels_ptx.inc"

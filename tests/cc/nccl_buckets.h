@@ -2,53 +2,13 @@
 #ifndef TF_DDL_TESTS_CC_NCCL_BUCKETS_H_
 #define TF_DDL_TESTS_CC_NCCL_BUCKETS_H_
 
-#include <cstring>
 #include <string>
 #include <vector>
 
-#include "base/half.h"
+#include "base/number.h"
 #include "nccl_harness.h"
 
 namespace tf_ddl {
-
-inline double Load(DType dtype, const char* at) {
-  const auto as = [at](auto value) {
-    std::memcpy(&value, at, sizeof value);
-    return value;
-  };
-  switch (dtype) {
-    case DType::kFloat32:
-      return as(float{});
-    case DType::kFloat64:
-      return as(double{});
-    case DType::kFloat16:
-      return Float16::ToFloat({as(uint16_t{})});
-    case DType::kBFloat16:
-      return BFloat16::ToFloat({as(uint16_t{})});
-    case DType::kInt32:
-      return as(int32_t{});
-    default:
-      return static_cast<double>(as(int64_t{}));
-  }
-}
-
-inline void Store(DType dtype, double value, char* at) {
-  const auto as = [at](auto stored) { std::memcpy(at, &stored, sizeof stored); };
-  switch (dtype) {
-    case DType::kFloat32:
-      return as(static_cast<float>(value));
-    case DType::kFloat64:
-      return as(value);
-    case DType::kFloat16:
-      return as(Float16::FromFloat(static_cast<float>(value)).bits);
-    case DType::kBFloat16:
-      return as(BFloat16::FromFloat(static_cast<float>(value)).bits);
-    case DType::kInt32:
-      return as(static_cast<int32_t>(value));
-    default:
-      return as(static_cast<int64_t>(value));
-  }
-}
 
 // One rank's tensors of a bucket. Values are small integers that differ by rank, tensor and place:
 // sums of up to 8 ranks are exact in every dtype.
@@ -57,7 +17,7 @@ struct Bucket {
     for (size_t t = 0; t < counts.size(); ++t) {
       in.emplace_back(counts[t] * SizeOf(dtype) + 1);  // never empty
       for (int64_t i = 0; i < counts[t]; ++i) {
-        Store(dtype, Value(rank, t, i), in[t].data() + i * SizeOf(dtype));
+        StoreNumber(dtype, Value(rank, t, i), in[t].data() + i * SizeOf(dtype));
       }
       out.emplace_back(in[t].size(), 'x');
       segments.push_back({in[t].data(), in_place ? in[t].data() : out[t].data(), counts[t]});
@@ -77,7 +37,7 @@ struct Bucket {
           expected = static_cast<double>(static_cast<int64_t>(expected));
         }
         const double got =
-            Load(dtype, static_cast<const char*>(segments[t].out) + i * SizeOf(dtype));
+            LoadNumber(dtype, static_cast<const char*>(segments[t].out) + i * SizeOf(dtype));
         if (got != expected) {
           return "tensor " + std::to_string(t) + ", element " + std::to_string(i) + " of " +
                  std::to_string(segments[t].count) + ": " + std::to_string(got) + " instead of " +

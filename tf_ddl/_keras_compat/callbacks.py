@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_ddl import _core, _hooks, _replica_check, _structures, _tf_errors, _variables
+from tf_ddl import _core, _exchange, _hooks, _replica_check, _structures, _variables
 from tf_ddl._extended import DDLExtended
 from tf_ddl._keras_compat.trainer import extended_of
 from tf_ddl._tf_compat import tf
@@ -112,12 +112,7 @@ class _Exchange:
 
     def _gather(self, words: str, numbers: Sequence[int]) -> np.ndarray:
         """Every rank's numbers, [size, len(numbers)]; an error if the ranks' words differ."""
-        mine = np.array(numbers, np.int64)
-        spec = _core.TensorSpec("numbers", "int64", (-1,))
-        group = self._engine.register_group("tf_ddl callbacks", "all_gather", [spec])
-        with _tf_errors.as_in_a_step():
-            data, _ = self._engine.all_gather(group, mine, mine.itemsize, call=words)
-        return np.frombuffer(data, np.int64).reshape(self._engine.size, len(numbers))
+        return _exchange.gather_numbers(self._engine, "what callbacks did", numbers, words)
 
 
 def _does_something(callbacks: Sequence[Any], hook: str) -> bool:
@@ -139,7 +134,7 @@ def _restore_everywhere(extended: DDLExtended, model: Any) -> None:
     told = np.array([-1 if epoch is None else epoch], np.int64)
     spec = _core.TensorSpec("epoch", "int64", (1,))
     group = engine.register_group("tf_ddl epoch that is restored", "broadcast", [spec])
-    with _tf_errors.as_in_a_step():
+    with _exchange.as_in_a_step():
         engine.broadcast(group, told, told, 1)
     if told[0] < 0:
         return

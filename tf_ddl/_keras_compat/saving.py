@@ -6,7 +6,8 @@ of the epoch (see `callbacks`) comes after the files are there.
 
 A program that saves by itself does so on every rank, to one path. Each rank writes a file of its
 own beside it and renames that: whoever reads the path finds a whole file, and the last writer's
-has the same content. A rank may also save alone.
+has the same content. A rank may also save alone. For TensorFlow's checkpoints, and so for what
+`export` writes, `_tf_compat.save_checkpoints_whole` does the same.
 
 What BackupAndRestore restores on rank 0 the others get from it (`callbacks`).
 """
@@ -14,11 +15,10 @@ What BackupAndRestore restores on rank 0 the others get from it (`callbacks`).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tf_ddl import _variables
@@ -66,51 +66,12 @@ def _save_weights(
     return _save(original, model, filepath, **kwargs)
 
 
-def _export(
-    original: Callable[..., Any], model: Any, filepath: Any, *args: Any, **kwargs: Any
-) -> Any:
-    """Each rank exports to a folder of its own and moves its files to the common one, all in turn.
+def _variables_of_functions(original: Callable[..., Any], functions: Any) -> Any:
+    """In one order on every rank, so that all export the same files and may mix them.
 
-    The files of an export belong together, though ranks export the same: variables may come in
-    another order. So they are moved under a lock. What else is in that folder stays.
+    TensorFlow gives them in the order of their addresses in memory.
     """
-    extended = extended_of(model)
-    path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
-    if extended is None or extended.engine.size == 1 or not path or "://" in path:
-        return original(model, filepath, *args, **kwargs)
-    folder, name = os.path.split(path.rstrip("/"))
-    stem, ending = os.path.splitext(name)
-    part = f".{stem}.rank{extended.engine.rank}.{os.getpid()}{ending}"
-    part = os.path.join(folder, part)
-    try:
-        result = original(model, part, *args, **kwargs)
-        with _locked(path) if os.path.isdir(part) else contextlib.nullcontext():
-            _move(part, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return result
-
-
-@contextlib.contextmanager
-def _locked(folder: str) -> Iterator[None]:
-    os.makedirs(folder, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _move(source: str, target: str) -> None:
-    """A file, or the files of a folder, that of a SavedModel's graph last."""
-    if not os.path.isdir(source):
-        os.replace(source, target)
-        return
-    os.makedirs(target, exist_ok=True)
-    names = sorted(os.listdir(source), key=lambda name: name == "saved_model.pb")
-    for name in names:
-        _move(os.path.join(source, name), os.path.join(target, name))
+    return tuple(sorted(variables, key=lambda one: one.name) for variables in original(functions))
 
 
 def _writes(callback: Any) -> bool:
@@ -167,13 +128,14 @@ def _restore(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: 
         original(callback, *args, **kwargs)
 
 
+_ARCHIVE = "keras.src.export.saved_model_export_archive"
 _BACKUP = "keras.src.callbacks.backup_and_restore"
 WRAPPERS = {
     (_BACKUP, "BackupAndRestore._save_model"): _back_up,
     (_BACKUP, "BackupAndRestore.on_train_begin"): _restore,
     (_BACKUP, "BackupAndRestore.on_train_end"): _on_writers,
     ("keras.src.callbacks.model_checkpoint", "ModelCheckpoint._save_model"): _checkpoint,
-    ("keras.src.models.model", "Model.export"): _export,
+    (_ARCHIVE, "_list_variables_used_by_fns"): _variables_of_functions,
     ("keras.src.saving.saving_lib", "save_model"): _save,
     ("keras.src.saving.saving_lib", "save_weights_only"): _save_weights,
     ("keras.src.legacy.saving.legacy_h5_format", "save_model_to_hdf5"): _save,

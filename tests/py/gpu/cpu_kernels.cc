@@ -2,19 +2,13 @@
 // the way of a gradient from TensorFlow to the device communicator can be tested where there is no
 // GPU. It only makes sense with libraries whose "GPU memory" is host memory (tests/cc/fake_nccl).
 // Never installed, never in the wheel.
-#include <cstring>
-
 #include "kernels/all_reduce.h"
 
 namespace tf_ddl {
 namespace {
 
-struct FakeGpuMemory {
+struct FakeGpuMemory : HostMemory {
   static constexpr bool kAlone = false;
-  static absl::Status Zero(tensorflow::OpKernelContext*, void* data, size_t bytes) {
-    std::memset(data, 0, bytes);
-    return absl::OkStatus();
-  }
   class Reduce {
    public:
     explicit Reduce(tensorflow::OpKernelContext*) {}

@@ -51,6 +51,13 @@ def train(folder, rows):
     if strategy.rank == 1:
         model.save(f"{folder}/alone.keras")
         model.export(f"{folder}/exported alone", verbose=False)
+    # Every rank writes to one path and reads from it at once, while others still write.
+    for _ in range(5):
+        model.export(f"{folder}/exported", verbose=False)
+        loaded = tf.saved_model.load(f"{folder}/exported")
+        np.testing.assert_allclose(loaded.serve(x), predicted, rtol=1e-5, atol=1e-5)
+        checkpoint = tf.train.Checkpoint(model=model)
+        checkpoint.restore(checkpoint.write(f"{folder}/checkpoint")).assert_consumed()
     # Last, since Keras forgets how the optimizer was made once it has written a legacy file.
     model.save(f"{folder}/model.h5")
     converted = tf.lite.TFLiteConverter.from_keras_model(model).convert()
