@@ -55,7 +55,7 @@ def test_every_cpp_file_is_built_once(root: Path, rules: Rules) -> None:
         for name in rules[target].get(attribute, ())
         if not name.startswith(":")
     ]
-    assert sorted(listed) == sorted(_files(root, "custom_ops", ".cc", ".h"))
+    assert sorted(listed) == sorted(_files(root, "custom_ops", ".cc", ".h", ".inc"))
 
 
 def test_the_core_does_not_depend_on_tensorflow(rules: Rules) -> None:

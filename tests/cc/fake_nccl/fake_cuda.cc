@@ -91,23 +91,23 @@ struct Event {
   }
 };
 
-// Those that exist. After an abort that does not end a device some are left alone, which a leak
+// What exists. After an abort that does not end a device some of it is left alone, which a leak
 // sanitizer must not take for lost.
-class Events {
+class Existing {
  public:
-  void Add(Event* event) {
+  void Add(void* one) {
     std::lock_guard<std::mutex> lock(mutex_);
-    all_->insert(event);
+    all_->insert(one);
   }
-  void Remove(Event* event) {
+  void Remove(void* one) {
     std::lock_guard<std::mutex> lock(mutex_);
-    all_->erase(event);
+    all_->erase(one);
   }
 
  private:
   std::mutex mutex_;
-  std::set<Event*>* const all_ = new std::set<Event*>;
-} events;
+  std::set<void*>* const all_ = new std::set<void*>;
+} events, memories;
 
 struct Module {
   std::string text;
@@ -285,11 +285,13 @@ CuResult cuMemAlloc_v2(CuPointer* pointer, size_t bytes) {
   if (bytes == 0) return kCudaErrorInvalidValue;
   void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(memory, 0xA5, bytes);  // fresh memory is not zero
+  memories.Add(memory);
   *pointer = reinterpret_cast<CuPointer>(memory);
   return kCudaSuccess;
 }
 CuResult cuMemFree_v2(CuPointer pointer) {
   FAKE_ENTER();
+  memories.Remove(reinterpret_cast<void*>(pointer));
   std::free(reinterpret_cast<void*>(pointer));
   return kCudaSuccess;
 }

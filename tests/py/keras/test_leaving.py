@@ -57,7 +57,7 @@ def train(folder, rows):
         loaded = tf.saved_model.load(f"{folder}/exported")
         np.testing.assert_allclose(loaded.serve(x), predicted, rtol=1e-5, atol=1e-5)
         checkpoint = tf.train.Checkpoint(model=model)
-        checkpoint.restore(checkpoint.write(f"{folder}/checkpoint")).assert_consumed()
+        checkpoint.read(checkpoint.write(f"{folder}/checkpoint")).assert_consumed()
     # Last, since Keras forgets how the optimizer was made once it has written a legacy file.
     model.save(f"{folder}/model.h5")
     converted = tf.lite.TFLiteConverter.from_keras_model(model).convert()
