@@ -1,7 +1,8 @@
 """A bridge from pip to the C++ build in custom_ops/; everything else is in pyproject.toml.
 
 Environment: DDL_TENSORFLOW_DIR (build against this TensorFlow), DDL_CORE_ONLY=1 (leave the ops
-out), CMAKE_BUILD_PARALLEL_LEVEL (compile jobs; default: the cores of this machine).
+out), DDL_NVCC (compile the GPU kernels with this nvcc; OFF: with none),
+CMAKE_BUILD_PARALLEL_LEVEL (compile jobs; default: the cores of this machine).
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class BuildWithCMake(build_ext):
             cmake,
             *("-S", str(ROOT / "custom_ops"), "-B", str(self._directory)),
             f"-DDDL_BUILD_OPS={'OFF' if CORE_ONLY else 'ON'}",
+            f"-DDDL_NVCC={os.environ.get('DDL_NVCC') or 'AUTO'}",
         ]
         if not CORE_ONLY:
             configure.append(f"-DPython3_EXECUTABLE={sys.executable}")

@@ -23,7 +23,8 @@ def build_info() -> dict[str, str]:
     Returns:
       Texts by topic: "tf_ddl", "python", "core", "tensorflow", "ops", "cores", "memory of other
       processes" (whether ranks of this host can read each other's memory in place), "nccl", "cuda
-      driver", "gpus" (each with why it is not usable), "horovod".
+      driver", "gpus" (each with why it is not usable), "gpu kernels" (what the build has of them:
+      compiled by nvcc, or PTX alone), "horovod".
 
     Raises:
       BuildError: the core library cannot be loaded.
@@ -61,6 +62,7 @@ def _gpus() -> dict[str, str]:
     else:
         how = f"gradients on GPUs are reduced by way of host memory: {report['why']}"
     found["gpus"] = f"{gpus}; {how}" if gpus else f"none; {how}"
+    found["gpu kernels"] = ", ".join(report["kernels"])
     return found
 
 

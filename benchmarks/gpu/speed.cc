@@ -146,7 +146,7 @@ void MeasureOverlap(const Settings& settings, int size, Figures* figures) {
   const int rounds = settings.small ? 10 : 20000;
   RunRanks(settings, size, true, [&](Rank& rank) {
     std::unique_ptr<Kernels> kernels;
-    Require(Kernels::Load(rank.device, &kernels), "kernels");
+    Require(Kernels::Load(rank.device, ShippedKernels(), &kernels), "kernels");
     const int64_t values = settings.small ? 1024 : 1 << 20;
     const Memory work(rank.cuda(), values * 4), in(rank.cuda(), bytes), out(rank.cuda(), bytes);
     work.pointer();

@@ -2,15 +2,20 @@
 
 #include <algorithm>
 
-#ifdef TF_DDL_KERNELS_FATBIN
-#include TF_DDL_KERNELS_FATBIN  // made by the build: const unsigned char kKernelsFatbin[]
-#endif
+#include "base/log.h"
 
 namespace tf_ddl {
 namespace {
 
 // Enough to keep any GPU's memory busy; each block looks for more when it has done a stretch.
 constexpr int64_t kMostBlocks = 1024;
+
+// The driver's ways of saying that an image is not for this GPU or this driver.
+bool IsOfTheImage(CuResult result) {
+  return result == kCudaErrorInvalidImage || result == kCudaErrorNoBinaryForGpu ||
+         result == kCudaErrorInvalidPtx || result == kCudaErrorUnsupportedPtxVersion ||
+         result == kCudaErrorJitCompilerNotFound;
+}
 
 }  // namespace
 
@@ -24,19 +29,22 @@ Packing PackTogether(const std::vector<TensorSegment>& segments, size_t element_
   return packing;
 }
 
-Status Kernels::Load(std::shared_ptr<Device> device, std::unique_ptr<Kernels>* kernels) {
+Status Kernels::Load(std::shared_ptr<Device> device, const std::vector<KernelImage>& images,
+                     std::unique_ptr<Kernels>* kernels) {
   std::unique_ptr<Kernels> loaded(new Kernels(std::move(device)));
-  const CudaApi& cuda = loaded->device_->cuda();
-#ifdef TF_DDL_KERNELS_FATBIN
-  if (cuda.module_load_data(&loaded->module_, kKernelsFatbin) == kCudaSuccess) {
-    loaded->form_ = "fatbin";
+  Status status = Internal("there is no image of the GPU kernels");
+  for (const KernelImage& image : images) {
+    const CuResult result = loaded->device_->cuda().module_load_data(&loaded->module_, image.data);
+    status = loaded->device_->Check(result, ("cuModuleLoadData of the " + image.form).c_str());
+    if (status.ok()) {
+      loaded->form_ = image.form;
+      break;
+    }
+    loaded->module_ = nullptr;
+    if (!IsOfTheImage(result)) return status;
+    DDL_LOG(kInfo) << status.message();
   }
-#endif
-  if (loaded->form_.empty()) {
-    DDL_RETURN_IF_ERROR(loaded->device_->Check(cuda.module_load_data(&loaded->module_, kKernelsPtx),
-                                               "cuModuleLoadData of the PTX"));
-    loaded->form_ = "PTX";
-  }
+  DDL_RETURN_IF_ERROR(status);
   DDL_RETURN_IF_ERROR(loaded->Find());
   *kernels = std::move(loaded);
   return OkStatus();

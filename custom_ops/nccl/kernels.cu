@@ -2,7 +2,7 @@
 // to and from 16 bits on the way, and the division of integer means. All bound by memory.
 //
 // Each block does a stretch of the packed buffer, whichever tensors that is. Compiled to the PTX in
-// kernels_ptx.cc by make_ptx.sh and, where nvcc is found when the project is built, to a fatbin; the
+// kernels_ptx.inc by make_ptx.sh and, where nvcc is found when the project is built, to a fatbin; the
 // tests of the core compile it for the CPU.
 #ifndef TF_DDL_KERNELS_ON_CPU
 #include <cstdint>

@@ -9,12 +9,10 @@
 #include "base/wire.h"
 #include "comm/communicator.h"
 #include "nccl/device.h"
+#include "nccl/kernel_images.h"
 #include "nccl/kernel_table.h"
 
 namespace tf_ddl {
-
-extern const char kKernelsPtx[];
-extern const char kKernelsSource[];  // of kernels.cu: the first 16 digits of its SHA-256
 
 // Where a bucket's tensors stand in one buffer: each from a multiple of 16 bytes on, so that all
 // are copied in pieces of 16 bytes.
@@ -26,12 +24,13 @@ Packing PackTogether(const std::vector<TensorSegment>& segments, size_t element_
 
 class Kernels {
  public:
-  // The fatbin of the build, if there was nvcc and the GPU is one of those it is for; else the PTX,
-  // which the driver compiles.
-  static Status Load(std::shared_ptr<Device> device, std::unique_ptr<Kernels>* kernels);
+  // From the first of the images that has code for this GPU. An error that is not the image's, as
+  // one of the GPU, ends the search.
+  static Status Load(std::shared_ptr<Device> device, const std::vector<KernelImage>& images,
+                     std::unique_ptr<Kernels>* kernels);
   ~Kernels();
 
-  // "fatbin", "PTX"
+  // Of the image.
   const std::string& form() const { return form_; }
 
   // Inputs into `packed`; with a 16-bit format, from float32. All on `stream`.

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "nccl/cuda_abi.h"
+#include "nccl/kernel_images.h"
 #include "nccl/library_finder.h"
 #include "nccl/nccl_abi.h"
 
@@ -152,9 +153,13 @@ std::string ReportDeviceLibraries(const LibraryPaths& paths) {
   std::string why = cuda.why;
   if (why.empty()) why = nccl.why;
   if (why.empty() && gpus == 0) why = "the CUDA driver sees no GPU";
+  std::string kernels;
+  for (const KernelImage& image : ShippedKernels()) {
+    kernels += (kernels.empty() ? "" : ", ") + JsonText(image.form);
+  }
   return "{\"usable\": " + std::string(why.empty() ? "true" : "false") +
          ", \"why\": " + JsonText(why) + ", \"nccl\": " + Json(nccl) + ", \"cuda\": " + Json(cuda) +
-         ", \"devices\": " + devices + "}";
+         ", \"devices\": " + devices + ", \"kernels\": [" + kernels + "]}";
 }
 
 }  // namespace tf_ddl

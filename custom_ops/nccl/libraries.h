@@ -51,6 +51,7 @@ class DeviceLibraries {
 //   why        "" or why not, for people
 //   nccl, cuda {path, version, usable, why, missing: [{symbol, since}], tried: [{path, error}]}
 //   devices    list of {ordinal, name, memory_bytes, compute_capability}
+//   kernels    list of what this build has of our own: "fatbin by nvcc 13.0.88", "PTX"
 std::string ReportDeviceLibraries(const LibraryPaths& paths);
 
 }  // namespace tf_ddl

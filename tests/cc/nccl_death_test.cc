@@ -92,7 +92,7 @@ const Function kFunctions[] = {
     {"cuEventCreate", kCudaErrorLaunchFailed, 10, true},
     {"cuEventRecord", kCudaErrorLaunchFailed, 30, true},
     {"cuEventQuery", kCudaErrorLaunchFailed, 4, true},
-    {"cuModuleLoadData", kCudaErrorInvalidImage, 4, true},
+    {"cuModuleLoadData", kCudaErrorLaunchFailed, 4, true},
     {"cuModuleGetFunction", kCudaErrorNotFound, 4, true},
     {"cuMemAlloc_v2", kCudaErrorOutOfMemory, 4, true},
     {"cuLaunchKernel", kCudaErrorLaunchFailed, 100, true},

@@ -312,11 +312,18 @@ CuResult cuMemcpyDtoH_v2(void* to, CuPointer from, size_t bytes) {
   std::memcpy(to, reinterpret_cast<const void*>(from), bytes);
   return kCudaSuccess;
 }
-// Only PTX is understood, as far as the names of its kernels.
+// PTX is understood as far as the names of its kernels, a fatbin as far as its header.
 CuResult cuModuleLoadData(CuModule* module, const void* image) {
   FAKE_ENTER();
-  const std::string text(static_cast<const char*>(image));
-  if (text.find(".version") == std::string::npos) return kCudaErrorNoBinaryForGpu;
+  std::string text;
+  uint32_t magic = 0;
+  std::memcpy(&magic, image, sizeof magic);
+  if (magic == 0xBA55ED50) {
+    if (Environment("FAKE_CUDA_FATBIN", 1) == 0) return kCudaErrorNoBinaryForGpu;
+  } else {
+    text = static_cast<const char*>(image);
+    if (text.find(".version") == std::string::npos) return kCudaErrorInvalidImage;
+  }
   static std::mutex mutex;
   static auto* const all = new std::vector<std::unique_ptr<Module>>;  // never freed
   std::lock_guard<std::mutex> lock(mutex);
@@ -331,9 +338,8 @@ CuResult cuModuleUnload(CuModule) {
 CuResult cuModuleGetFunction(CuFunction* function, CuModule module, const char* name) {
   FAKE_ENTER();
   const std::string entry = ".entry " + std::string(name) + "(";
-  if (reinterpret_cast<Module*>(module)->text.find(entry) == std::string::npos) {
-    return kCudaErrorNotFound;
-  }
+  const std::string& text = reinterpret_cast<Module*>(module)->text;  // empty: of a fatbin
+  if (!text.empty() && text.find(entry) == std::string::npos) return kCudaErrorNotFound;
   *function = reinterpret_cast<CuFunction>(const_cast<FakeKernel*>(FindFakeKernel(name)));
   return *function == nullptr ? kCudaErrorNotFound : kCudaSuccess;
 }

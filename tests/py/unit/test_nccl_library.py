@@ -44,3 +44,4 @@ def test_build_info_says_why_libraries_are_not_usable(monkeypatch):
     assert info["nccl"].startswith("not usable: ") and "/nowhere/libnccl.so.2" in info["nccl"]
     assert "/nowhere/libcuda.so.1" in info["cuda driver"]
     assert "by way of host memory" in info["gpus"]
+    assert info["gpu kernels"].split(", ")[-1] == "PTX"
