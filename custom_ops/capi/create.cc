@@ -85,14 +85,15 @@ DeviceOffer OfferOf(const ddl_gpu_config& gpu) {
   return offer;
 }
 
-Status SetUpGpus(Communicator* communicator, const ddl_gpu_config& gpu, double seconds,
+Status SetUpGpus(Communicator* communicator, const ddl_gpu_config& gpu, const ddl_config& config,
                  DeviceOutcome* outcome) {
   tf_ddl::NcclOptions nccl;
   nccl.libraries = PathsOf(gpu);
   nccl.ordinal = gpu.ordinal;
   nccl.rank = communicator->rank();
   nccl.size = communicator->size();
-  nccl.init_seconds = seconds;
+  nccl.init_seconds = config.join_timeout;
+  nccl.measure_links = config.measure_links != 0 && config.deterministic == 0;
   // By the topology, which the user may have given, not by the machines' names.
   const tf_ddl::Topology& topology = communicator->topology();
   nccl.hosts.resize(nccl.size);
@@ -109,7 +110,8 @@ Status SetUpGpus(Communicator* communicator, const ddl_gpu_config& gpu, double s
     nccl.give_up = give_up;
     return tf_ddl::CreateNcclCommunicator(nccl, made);
   };
-  return SetUpDevices(communicator, OfferOf(gpu), factory, tf_ddl::DeadlineIn(seconds), outcome);
+  return SetUpDevices(communicator, OfferOf(gpu), factory, tf_ddl::DeadlineIn(config.join_timeout),
+                      outcome);
 }
 
 Status Create(const ddl_config& config, const ddl_gpu_config& gpu, int64_t* engine,
@@ -128,7 +130,7 @@ Status Create(const ddl_config& config, const ddl_gpu_config& gpu, int64_t* engi
     comm.topology = TextOf(config.topology);
     comm.links = TextOf(config.links);
     DDL_RETURN_IF_ERROR(tf_ddl::CreateHostCommunicator(JobOf(config), comm, &communicator));
-    const Status status = SetUpGpus(communicator.get(), gpu, config.join_timeout, &device);
+    const Status status = SetUpGpus(communicator.get(), gpu, config, &device);
     if (!status.ok()) {
       communicator->Close(status);  // tells those that still wait
       return status;

@@ -51,16 +51,18 @@ Status CommSet::WaitFor(NcclComm comm, Deadline deadline, const std::string& wha
     NcclResult state = kNcclSuccess;
     DDL_RETURN_IF_ERROR(Check(nccl_.comm_get_async_error(comm, &state), "ncclCommGetAsyncError"));
     if (state != kNcclInProgress) return Check(state, what.c_str());
-    if (!met_ && options_.give_up) {
-      const Status status = options_.give_up();
-      if (!status.ok()) return status;
-    }
-    if (Clock::now() >= deadline) {
-      return DeadlineExceeded(what + ": not all of the " + std::to_string(options_.size) +
-                              " ranks have come within " + Seconds(options_.init_seconds));
-    }
-    if (!gate_->Pause(kPoll)) return Cancelled(what + ": aborted");
+    DDL_RETURN_IF_ERROR(KeepWaiting(deadline, what));
   }
+}
+
+Status CommSet::KeepWaiting(Deadline deadline, const std::string& what) {
+  if (!set_up_ && options_.give_up) DDL_RETURN_IF_ERROR(options_.give_up());
+  if (Clock::now() >= deadline) {
+    return DeadlineExceeded(what + ": not all of the " + std::to_string(options_.size) +
+                            " ranks have come within " + Seconds(options_.init_seconds));
+  }
+  if (!gate_->Pause(kPoll)) return Cancelled(what + ": aborted");
+  return OkStatus();
 }
 
 Status CommSet::Init() {
@@ -79,7 +81,6 @@ Status CommSet::Init() {
     // Ranks keep their numbers.
     DDL_RETURN_IF_ERROR(Split(0, options_.rank, "ncclCommSplit", &flat_));
   }
-  met_ = true;
   return OkStatus();
 }
 

@@ -29,6 +29,12 @@ class CommSet : public std::enable_shared_from_this<CommSet> {
 
   // Meets the other ranks.
   Status Init();
+  // While the ranks set up, between two looks at what they wait for: sleeps a moment. Not OK: the
+  // deadline is over, somebody has given up, or the gate is closed.
+  Status KeepWaiting(Deadline deadline, const std::string& what);
+  Deadline PatienceFromNow() const { return DeadlineIn(options_.init_seconds); }
+  // From now on nobody is asked any more whether to give up.
+  void SetUp() { set_up_ = true; }
   NcclComm flat() const { return flat_; }
   // Of each dimension of the plan's grid. The first time a grid is asked for, all ranks must.
   Status Lines(const DevicePlan& plan, std::vector<NcclComm>* lines);
@@ -60,7 +66,7 @@ class CommSet : public std::enable_shared_from_this<CommSet> {
   Gate* const gate_;
   NcclComm root_ = nullptr;
   NcclComm flat_ = nullptr;
-  bool met_ = false;  // Init has succeeded
+  bool set_up_ = false;
   std::vector<std::unique_ptr<NcclComm>> splits_;
   std::map<std::vector<int>, std::vector<NcclComm>> lines_;  // by grid
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "nccl/issue.h"
+#include "nccl/link_probe.h"
 
 namespace tf_ddl {
 
@@ -30,8 +31,10 @@ Status Launcher::Init() {
   for (CuStream* stream : {&front_, &flat_, &back_}) {
     DDL_RETURN_IF_ERROR(device_->NewStream(true, stream));
   }
-  return Kernels::Load(device_, &kernels_);
+  return Kernels::Load(device_, ShippedKernels(), &kernels_);
 }
+
+Status Launcher::MeasureLinks() { return LinkProbe(this).Run(&links_); }
 
 std::vector<CuStream> Launcher::Streams() const {
   std::vector<CuStream> streams = dimensions_;

@@ -27,6 +27,9 @@ class Launcher {
   ~Launcher();
 
   Status Init();
+  // All ranks at the same time, before the first Launch: what is measured is what plans cost.
+  Status MeasureLinks();
+  const DeviceLinks& links() const { return links_; }
   // Afterwards job->end is recorded behind everything that the collective does.
   Status Launch(Job* job);
   // Whether nothing of ours is left on the device.
@@ -36,6 +39,7 @@ class Launcher {
 
  private:
   class Issue;
+  class LinkProbe;
   struct Scratch {
     CuPointer memory = 0;
     size_t bytes = 0;
@@ -52,7 +56,7 @@ class Launcher {
   const CudaApi& cuda_;
   const std::shared_ptr<CommSet> comms_;
   const Topology topology_;
-  const DeviceLinks links_;
+  DeviceLinks links_;
   const int rank_;
   Gate* const gate_;
   std::unique_ptr<Kernels> kernels_;

@@ -1,6 +1,7 @@
 #include "nccl/nccl_communicator.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "nccl/nccl_abi.h"
@@ -8,6 +9,15 @@
 
 namespace tf_ddl {
 namespace {
+
+// "" unless links were measured.
+std::string MeasuredText(const DeviceLinks& links) {
+  if (links.flat.beta <= 0) return "";
+  char text[96];
+  std::snprintf(text, sizeof text, ", a flat all-reduce takes %.3g us + %.3g us for each MB",
+                1e6 * links.flat.alpha, 1e12 * links.flat.beta);
+  return text;
+}
 
 class NcclCommunicator : public DeviceCommunicator {
  public:
@@ -20,10 +30,11 @@ class NcclCommunicator : public DeviceCommunicator {
     const int n = worker_->communicators();
     return "NCCL " + worker_->device()->libraries().nccl_version() + ", " +
            worker_->device()->name() + ", " + std::to_string(n) +
-           (n == 1 ? " communicator" : " communicators");
+           (n == 1 ? " communicator" : " communicators") + ", kernels from " +
+           worker_->kernels_form() + MeasuredText(worker_->links());
   }
   std::vector<DevicePlan> Plans(int64_t bytes) const override {
-    return DevicePlanCandidates(worker_->topology(), worker_->options().links, bytes);
+    return DevicePlanCandidates(worker_->topology(), worker_->links(), bytes);
   }
   Status RecordReady(void* stream, std::shared_ptr<DeviceEvent>* event) override {
     return worker_->device()->Record(stream, event);
@@ -37,6 +48,7 @@ class NcclCommunicator : public DeviceCommunicator {
   }
   std::string DescribeLast() const override { return worker_->DescribeLast(); }
   LaunchCosts costs() const { return worker_->costs(); }
+  const DeviceLinks& links() const { return worker_->links(); }
 
  private:
   const std::shared_ptr<Worker> worker_;
@@ -106,6 +118,10 @@ Status CreateNcclCommunicator(const NcclOptions& options,
 
 LaunchCosts NcclLaunchCosts(const DeviceCommunicator& communicator) {
   return dynamic_cast<const NcclCommunicator&>(communicator).costs();
+}
+
+DeviceLinks NcclDeviceLinks(const DeviceCommunicator& communicator) {
+  return dynamic_cast<const NcclCommunicator&>(communicator).links();
 }
 
 }  // namespace tf_ddl

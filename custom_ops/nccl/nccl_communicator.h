@@ -31,6 +31,9 @@ struct NcclOptions {
   // is not OK ends the wait with that status (a peer died, the job was aborted).
   std::function<Status()> give_up;
   DeviceLinks links = UsualDeviceLinks();
+  // Measure them when all ranks have met (nccl/link_probe.h). The same on every rank. Not where
+  // runs are to be repeatable: which plan is chosen depends on it, and whether tensors are packed.
+  bool measure_links = false;
   // Collectives are launched by communicators that are split from the non-blocking one and block:
   // NCCL starts a thread for every call of a non-blocking one.
   bool blocking_launches = true;
@@ -48,6 +51,7 @@ Status CreateNcclCommunicator(const NcclOptions& options,
 
 // Of a communicator that CreateNcclCommunicator has made. Any thread.
 LaunchCosts NcclLaunchCosts(const DeviceCommunicator& communicator);
+DeviceLinks NcclDeviceLinks(const DeviceCommunicator& communicator);
 
 }  // namespace tf_ddl
 

@@ -62,7 +62,10 @@ Status Worker::Begin() {
 Status Worker::InitLaunchThread() {
   DDL_RETURN_IF_ERROR(device_->MakeCurrent());
   DDL_RETURN_IF_ERROR(launcher_.Init());
-  return comms_->Init();
+  DDL_RETURN_IF_ERROR(comms_->Init());
+  if (options_.measure_links && options_.size > 1) DDL_RETURN_IF_ERROR(launcher_.MeasureLinks());
+  comms_->SetUp();
+  return OkStatus();
 }
 
 bool Worker::NextLaunch(JobPtr* job) {

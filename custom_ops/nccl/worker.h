@@ -41,6 +41,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
   std::string DescribeLast() const;
   LaunchCosts costs() const;
   int communicators() const { return comms_->count(); }
+  // Once Begin has returned: what the kernels were loaded from, what plans cost.
+  const std::string& kernels_form() const { return launcher_.kernels_form(); }
+  const DeviceLinks& links() const { return launcher_.links(); }
   const Topology& topology() const { return topology_; }
   const std::shared_ptr<Device>& device() const { return device_; }
   const NcclOptions& options() const { return options_; }

@@ -9,6 +9,9 @@ namespace {
 // The chunks that are tried; what a chunk saves by overlapping it pays in launches.
 constexpr int64_t kChunks[] = {0, 1 << 20, 4 << 20, 16 << 20};
 
+// Times that do not grow with the bytes were disturbed; a beta is never 0.
+constexpr double kLeastBeta = 1e-15;
+
 int Log2Up(int n) {
   int log = 0;
   while ((1 << log) < n) ++log;
@@ -44,6 +47,26 @@ Parts Cost(const Spread& spread, const DeviceLinks& links, int passes, int lines
   return parts;
 }
 
+// Ranks of a host, if hosts are equally large; else 0.
+int PerHost(const Topology& topology) {
+  const int hosts = static_cast<int>(topology.hosts.size());
+  return hosts > 0 && topology.uniform() ? topology.size() / hosts : 0;
+}
+
+// Times lie on a line: alpha, and beta for one byte more.
+LinkCost LineThrough(const TwoTimes& times) {
+  LinkCost line;
+  line.beta = (times.many - times.few) / static_cast<double>(kManyBytes - kFewBytes);
+  line.beta = std::max(line.beta, kLeastBeta);
+  line.alpha = std::max(0.0, times.few - line.beta * kFewBytes);
+  return line;
+}
+
+// The costs of a step and of a byte with which Cost comes to the line.
+LinkCost PerStep(const LinkCost& line, double launch, double steps, double part) {
+  return {std::max(0.0, line.alpha - launch) / steps, std::max(line.beta / part, kLeastBeta)};
+}
+
 // By dimension of `grid`: along how many hosts its lines go.
 std::vector<Spread> Spreads(const std::vector<int>& grid, const Topology& topology) {
   const int hosts = static_cast<int>(topology.hosts.size());
@@ -77,11 +100,41 @@ DeviceLinks UsualDeviceLinks() {
   return links;
 }
 
+DeviceLinks FitDeviceLinks(const DeviceTimes& times, const Topology& topology) {
+  DeviceLinks links = UsualDeviceLinks();
+  if (times.pack.many > 0) {
+    const LinkCost line = LineThrough(times.pack);
+    links.launch = line.alpha;
+    links.memory_beta = line.beta / 2;  // read and written
+  }
+  if (times.grouped > 0 && times.flat.many > 0) {
+    links.call = std::max(0.0, (times.grouped - times.flat.few) / (kGroupedTensors - 1));
+  }
+  if (times.flat.many > 0) links.flat = LineThrough(times.flat);
+  // A dimension's line is a flat all-reduce of its ranks; with one host, or one rank on each, the
+  // flat one is the only line.
+  DeviceLinks units = links;
+  units.local = units.between = {1, 1};
+  const int hosts = static_cast<int>(topology.hosts.size()), per_host = PerHost(topology);
+  const TwoTimes& local = hosts == 1 ? times.flat : times.local;
+  const TwoTimes& between = per_host == 1 ? times.flat : times.between;
+  if (per_host > 1 && local.many > 0) {
+    const Parts parts = Cost({per_host, 1}, units, 2, 1);
+    links.local = PerStep(LineThrough(local), links.launch, parts.steps, parts.local);
+  }
+  if (per_host > 0 && hosts > 1 && between.many > 0) {
+    const Parts parts = Cost({hosts, hosts}, units, 2, per_host);
+    links.between = PerStep(LineThrough(between), links.launch, parts.steps, parts.between);
+  }
+  return links;
+}
+
 Status Validate(const DeviceLinks& links) {
   const auto bad = [](double value) { return !std::isfinite(value) || value < 0; };
   if (bad(links.local.alpha) || bad(links.between.alpha) || bad(links.launch) || bad(links.call) ||
-      bad(links.local.beta) || bad(links.between.beta) || bad(links.memory_beta) ||
-      links.local.beta <= 0 || links.between.beta <= 0 || links.memory_beta <= 0) {
+      bad(links.flat.alpha) || bad(links.flat.beta) || bad(links.local.beta) ||
+      bad(links.between.beta) || bad(links.memory_beta) || links.local.beta <= 0 ||
+      links.between.beta <= 0 || links.memory_beta <= 0) {
     return InvalidArgument("costs of GPU links must be finite, not negative, and betas above 0");
   }
   return OkStatus();
@@ -92,6 +145,7 @@ double PredictSeconds(const DevicePlan& plan, const Topology& topology, const De
   const double b = static_cast<double>(bytes);
   if (plan.grid.empty()) {
     const Spread all{topology.size(), static_cast<int>(topology.hosts.size())};
+    if (links.flat.beta > 0) return links.flat.alpha + b * links.flat.beta;
     if (all.ranks == 1) return links.launch + 2 * b * links.memory_beta;
     const Parts parts = Cost(all, links, 2, 1);
     return links.launch + parts.steps + b * std::max(parts.local, parts.between);

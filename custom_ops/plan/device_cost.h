@@ -1,5 +1,6 @@
-// What buckets in GPU memory cost, by plan: a model of how NCCL moves them, to begin with; what is
-// measured while training decides.
+// What buckets in GPU memory cost, by plan: a model of how NCCL moves them, with what the job's
+// GPUs were measured to take when it started (FitDeviceLinks); what is measured while training
+// decides.
 //
 // One all-reduce of b bytes among n ranks on h hosts. A ring takes 2(n-1) steps, of which 2h cross
 // hosts; a tree 2(log2 of the ranks of a host + log2 h). The bytes of both: each rank of a host
@@ -22,10 +23,35 @@ struct DeviceLinks {
   double launch = 0;       // seconds to launch one kernel, NCCL's or ours
   double call = 0;         // seconds for one more tensor in a grouped call
   double memory_beta = 0;  // seconds for one byte read or written in GPU memory
+  // Of a flat all-reduce as a whole, launch included; bytes of the bucket. Where it was measured:
+  // beta is 0 else, and the cost follows from `local` and `between`.
+  LinkCost flat;
 };
 
 // What is assumed of links that nobody measured: NVLink within a host, 100 Gbit/s between hosts.
 DeviceLinks UsualDeviceLinks();
+
+// Seconds of one call, by its bytes: measured with few and with many.
+struct TwoTimes {
+  double few = 0;
+  double many = 0;  // 0: not measured
+};
+constexpr int64_t kFewBytes = 4096;
+constexpr int64_t kManyBytes = 16 << 20;
+constexpr int kGroupedTensors = 32;
+
+// What was measured on a job's GPUs. Along a dimension: all its lines at the same time.
+struct DeviceTimes {
+  TwoTimes flat;       // an all-reduce among all ranks
+  TwoTimes local;      // among the ranks of a host
+  TwoTimes between;    // among the ranks at one place of their hosts
+  TwoTimes pack;       // our kernel copies so many bytes
+  double grouped = 0;  // kFewBytes in kGroupedTensors tensors, in one group of calls
+};
+
+// The links that explain the times; those of which nothing was measured are the usual ones. Never
+// refused by Validate.
+DeviceLinks FitDeviceLinks(const DeviceTimes& times, const Topology& topology);
 
 // kInvalidArgument unless all costs are finite, not negative, and betas above 0.
 Status Validate(const DeviceLinks& links);
