@@ -45,6 +45,7 @@ class Fake {
     Look("fake_misuse", &misuse);
     Look("fake_async_error", &async_error);
     Look("fake_enqueue", &enqueue);
+    Look("fake_take", &take);
     reset();
   }
 
@@ -56,6 +57,7 @@ class Fake {
   const char* (*misuse)() = nullptr;
   void (*async_error)(int, int) = nullptr;
   void (*enqueue)(void*, void (*)(void*), void*) = nullptr;
+  void (*take)(int, double, double) = nullptr;
 
  private:
   template <typename F>
@@ -206,6 +208,8 @@ class NcclWorld {
   int size() const { return static_cast<int>(ranks_.size()); }
   DeviceCommunicator& operator[](int rank) { return *ranks_[rank]; }
   void Destroy(int rank) { ranks_[rank].reset(); }
+  // For an engine; this world forgets the rank.
+  std::unique_ptr<DeviceCommunicator> Take(int rank) { return std::move(ranks_[rank]); }
   const Status& created(int rank) const { return statuses_[rank]; }
   bool all_created() const {
     for (const Status& status : statuses_) {

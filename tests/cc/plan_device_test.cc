@@ -129,6 +129,84 @@ TEST(DevicePlans, CandidatesAndTheirCosts) {
   }
 }
 
+// What a job with these links would measure.
+DeviceTimes TimesOf(const DeviceLinks& links, const Topology& topology) {
+  const auto times = [&](const Topology& ranks, double lines) {
+    DeviceLinks shared = links;
+    shared.between.beta *= lines;  // of a host's network
+    return TwoTimes{PredictSeconds({}, ranks, shared, kFewBytes),
+                    PredictSeconds({}, ranks, shared, kManyBytes)};
+  };
+  const int hosts = static_cast<int>(topology.hosts.size()), per_host = topology.size() / hosts;
+  DeviceTimes measured;
+  measured.flat = times(topology, 1);
+  if (hosts > 1 && per_host > 1) {
+    measured.local = times(HostsOf({per_host}), 1);
+    measured.between = times(HostsOf(std::vector<int>(hosts, 1)), per_host);
+  }
+  measured.pack = {links.launch + 2 * kFewBytes * links.memory_beta,
+                   links.launch + 2 * kManyBytes * links.memory_beta};
+  measured.grouped = measured.flat.few + (kGroupedTensors - 1) * links.call;
+  return measured;
+}
+
+TEST(DevicePlans, LinksAreFoundFromWhatTheyTake) {
+  DeviceLinks links;
+  links.local = {7e-6, 1 / 90e9};
+  links.between = {31e-6, 1 / 3e9};
+  links.launch = 4e-6;
+  links.call = 2.5e-6;
+  links.memory_beta = 1 / 1.1e12;
+  for (const auto& hosts : {std::vector<int>{4}, {1, 1, 1}, {4, 4}, {2, 2, 2}}) {
+    const Topology topology = HostsOf(hosts);
+    const DeviceLinks found = FitDeviceLinks(TimesOf(links, topology), topology);
+    EXPECT_TRUE(Validate(found).ok());
+    const auto same = [](double a, double b) { EXPECT_NEAR(a / b, 1, 1e-6); };
+    if (hosts[0] > 1) {
+      same(found.local.alpha, links.local.alpha);
+      same(found.local.beta, links.local.beta);
+    }
+    if (hosts.size() > 1) {
+      same(found.between.alpha, links.between.alpha);
+      same(found.between.beta, links.between.beta);
+    }
+    same(found.launch, links.launch);
+    same(found.call, links.call);
+    same(found.memory_beta, links.memory_beta);
+    for (const int64_t bytes : {4096, 25 << 20}) {
+      same(PredictSeconds({}, topology, found, bytes), PredictSeconds({}, topology, links, bytes));
+    }
+  }
+}
+
+TEST(DevicePlans, WhatWasMeasuredDecidesBetweenFlatAndGrid) {
+  const Topology topology = HostsOf({4, 4});
+  DeviceTimes times = TimesOf(UsualDeviceLinks(), topology);
+  times.flat.few *= 30;  // a library that does badly among all ranks, at both sizes
+  times.flat.many *= 30;
+  DeviceLinks links = FitDeviceLinks(times, topology);
+  EXPECT_FALSE(DevicePlanCandidates(topology, links, 25 << 20)[0].grid.empty());
+  EXPECT_FALSE(DevicePlanCandidates(topology, links, 4096)[0].grid.empty());
+  times = TimesOf(UsualDeviceLinks(), topology);
+  times.between.few *= 30;
+  times.between.many *= 30;
+  links = FitDeviceLinks(times, topology);
+  EXPECT_TRUE(DevicePlanCandidates(topology, links, 25 << 20)[0].grid.empty());
+}
+
+TEST(DevicePlans, NonsenseThatWasMeasuredGivesLinksThatCanBeUsed) {
+  DeviceTimes times;
+  times.flat = {2e-3, 1e-3};  // disturbed
+  times.local = {0, 1e-9};
+  times.between = {1e-3, 1e-3};
+  times.pack = {1e-3, 1e-6};
+  times.grouped = 1e-6;
+  for (const auto& hosts : {std::vector<int>{4}, {1, 1, 1}, {4, 4}, {3, 1}}) {
+    EXPECT_TRUE(Validate(FitDeviceLinks(times, HostsOf(hosts))).ok());
+    EXPECT_TRUE(Validate(FitDeviceLinks(DeviceTimes(), HostsOf(hosts))).ok());
+  }
+}
+
 TEST(DevicePlans, PackingPaysForManySmallTensors) {
   const DeviceLinks links = UsualDeviceLinks();
   EXPECT_FALSE(PackingIsFaster(links, 1, 1000));

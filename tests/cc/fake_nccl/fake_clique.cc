@@ -123,3 +123,20 @@ void FakeReduce(const FakeClique& clique, FakeMeeting* meeting) {
     }
   }
 }
+
+void FakeSplit(FakeClique* clique, FakeClique::Split* split) {
+  split->rank_in.resize(clique->size);
+  std::map<int, std::map<int, int>> colors;  // color, key: rank
+  for (int r = 0; r < clique->size; ++r) {
+    colors[split->wishes[r]->color][split->wishes[r]->key] = r;
+  }
+  for (const auto& [each, members] : colors) {
+    auto made = std::make_shared<FakeClique>(static_cast<int>(members.size()));
+    int place = 0;
+    for (const auto& [unused, r] : members) {
+      split->rank_in[r] = place;
+      made->world[place++] = clique->world[r];
+    }
+    split->cliques[each] = made;
+  }
+}

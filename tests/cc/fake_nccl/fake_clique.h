@@ -28,6 +28,8 @@ struct FakeMeeting {
   bool done = false;
 };
 
+class FakeProcesses;
+
 struct FakeClique {
   explicit FakeClique(int n) : size(n), world(n, -1), joined(n, false) {}
 
@@ -49,7 +51,11 @@ struct FakeClique {
     std::vector<int> rank_in;                            // by rank: its rank in its new clique
   };
   std::map<int, Split> splits;
+  std::shared_ptr<FakeProcesses> processes;  // where ranks of other processes may come
 };
+
+// Makes the new cliques; all wishes are there.
+void FakeSplit(FakeClique* clique, FakeClique::Split* split);
 
 size_t FakeBytes(tf_ddl::NcclDataType type);
 // Runs a complete meeting; what does not match between ranks is misuse, and moves nothing.

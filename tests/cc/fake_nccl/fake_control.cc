@@ -1,10 +1,13 @@
 // TEST CODE: see fake_control.h.
 #include "fake_control.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -22,6 +25,7 @@ struct Control {
   std::vector<Injection> injections;
   std::map<std::string, int> calls;
   std::map<int, int> async_errors;
+  std::map<int, std::pair<double, double>> take;  // by ranks: seconds, seconds per byte
   std::string misuse;
   int releases = 0;  // what is blocked goes on when this grows
 };
@@ -42,6 +46,7 @@ void fake_reset() {
   c.injections.clear();
   c.calls.clear();
   c.async_errors.clear();
+  c.take.clear();
   c.misuse.clear();
   ++c.releases;
   c.changed.notify_all();
@@ -84,6 +89,24 @@ void fake_async_error(int rank, int code) {
   Control& c = control();
   std::lock_guard<std::mutex> lock(c.mutex);
   c.async_errors[rank] = code;
+}
+
+void fake_take(int ranks, double seconds, double seconds_per_byte) {
+  Control& c = control();
+  std::lock_guard<std::mutex> lock(c.mutex);
+  c.take[ranks] = {seconds, seconds_per_byte};
+}
+
+void fake_spend(int ranks, double bytes) {
+  std::pair<double, double> take;
+  {
+    Control& c = control();
+    std::lock_guard<std::mutex> lock(c.mutex);
+    const auto found = c.take.find(ranks);
+    if (found == c.take.end()) return;
+    take = found->second;
+  }
+  std::this_thread::sleep_for(std::chrono::duration<double>(take.first + bytes * take.second));
 }
 
 int fake_enter(const char* function) {

@@ -5,7 +5,8 @@
 //
 // libfake_cuda.so has the driver's entry points and these controls, libfake_nccl.so NCCL's. Tests
 // look the controls up by dlsym (FakeLibraries in nccl_harness.h). Environment, read at each call:
-// FAKE_CUDA_DEVICES (8), FAKE_NCCL_VERSION (23007), FAKE_CUDA_VERSION (13000).
+// FAKE_CUDA_DEVICES (8), FAKE_NCCL_VERSION (23007), FAKE_CUDA_VERSION (13000), FAKE_CUDA_FATBIN (0:
+// GPUs that no fatbin has code for).
 #ifndef TF_DDL_TESTS_CC_FAKE_NCCL_FAKE_CONTROL_H_
 #define TF_DDL_TESTS_CC_FAKE_NCCL_FAKE_CONTROL_H_
 
@@ -28,11 +29,16 @@ const char* fake_misuse();
 // From now on ncclCommGetAsyncError of rank `rank`'s communicators says `code`.
 void fake_async_error(int rank, int code);
 
+// From now on collectives of communicators of `ranks` ranks take so long.
+void fake_take(int ranks, double seconds, double seconds_per_byte);
+
 // For libfake_nccl.so: the code to return instead of doing anything, or 0.
 int fake_enter(const char* function);
 void fake_note_misuse(const char* text);
 void fake_note_abort();
 int fake_async_error_of(int rank);
+// Sleeps as long as such a collective takes.
+void fake_spend(int ranks, double bytes);
 // Runs `body(argument)` as the next thing on the stream.
 void fake_enqueue(void* stream, void (*body)(void*), void* argument);
 }

@@ -1,4 +1,5 @@
-// TEST CODE: see fake_control.h. NCCL's entry points; ranks are threads of one process.
+// TEST CODE: see fake_control.h. NCCL's entry points; ranks are threads of one process, or
+// processes (fake_processes.h).
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -7,32 +8,13 @@
 #include <set>
 #include <thread>
 
-#include "fake_clique.h"
+#include "fake_comm.h"
 #include "fake_control.h"
+#include "fake_processes.h"
 
-using namespace tf_ddl;
+using namespace fake;
 
 namespace {
-
-struct Comm {
-  std::shared_ptr<FakeClique> clique;
-  int rank = 0;
-  bool blocking = true;
-  std::atomic<int> state{kNcclSuccess};
-  std::atomic<bool> aborted{false};
-  std::atomic<bool> gone{false};  // destroyed or aborted: whoever comes now comes too late
-  std::atomic<bool> finalized{false};
-  std::atomic<int64_t> issued{0};
-  int64_t next = 0;   // guarded by clique->mutex: the meeting whose turn it is on the streams
-  int under_way = 0;  // guarded by clique->mutex: stream tasks and helper threads
-  int splits = 0;
-  std::mutex mutex;
-  std::set<std::thread::id> threads;  // guarded by mutex: that called something but a query
-
-  int world() const { return clique->world[rank]; }
-};
-
-Comm* AsComm(NcclComm comm) { return reinterpret_cast<Comm*>(comm); }
 
 struct Issue {
   Comm* comm;
@@ -52,36 +34,6 @@ struct Group {
 };
 thread_local Group group;
 
-// Communicators stay: calls that come too late are to be noticed, not to crash.
-Comm* NewComm() {
-  static std::mutex mutex;
-  static auto* const all = new std::vector<std::unique_ptr<Comm>>;
-  std::lock_guard<std::mutex> lock(mutex);
-  all->push_back(std::make_unique<Comm>());
-  return all->back().get();
-}
-
-NcclResult Misuse(const std::string& what, NcclResult code = kNcclInvalidUsage) {
-  fake_note_misuse(what.c_str());
-  return code;
-}
-
-// Everything but queries and aborts: one thread, and only when the last call has ended.
-NcclResult CheckUse(Comm* comm, const char* function) {
-  if (comm == nullptr) return Misuse(std::string(function) + " without a communicator");
-  if (comm->gone) return Misuse(std::string(function) + " after the communicator's end");
-  {
-    std::lock_guard<std::mutex> lock(comm->mutex);
-    comm->threads.insert(std::this_thread::get_id());
-    if (comm->threads.size() > 1) Misuse(std::string(function) + " from a second thread");
-  }
-  const int state = comm->state;
-  if (state == kNcclInProgress) {
-    return Misuse(std::string(function) + " before the last call has ended", kNcclInvalidArgument);
-  }
-  return static_cast<NcclResult>(state);
-}
-
 #define FAKE_ENTER() \
   if (const int code = fake_enter(__func__)) return static_cast<NcclResult>(code)
 
@@ -97,9 +49,18 @@ void Meet(void* argument) {
   const std::unique_ptr<Issue> issue(static_cast<Issue*>(argument));
   Comm* comm = issue->comm;
   FakeClique& clique = *comm->clique;
+  double bytes = 0;
+  for (const FakeCall& call : issue->calls) bytes += call.count * FakeBytes(call.type);
+  fake_spend(clique.size, bytes);
   std::unique_lock<std::mutex> lock(clique.mutex);
   clique.changed.wait(lock, [&] { return comm->aborted || comm->next == issue->number; });
-  if (!comm->aborted) {
+  if (comm->processes != nullptr) {
+    lock.unlock();
+    comm->processes->Reduce(comm->place, comm->rank, issue->number, issue->calls,
+                            [comm] { return comm->aborted.load(); });
+    lock.lock();
+    ++comm->next;
+  } else if (!comm->aborted) {
     FakeMeeting& meeting = clique.meetings[issue->number];
     meeting.calls.resize(clique.size);
     meeting.calls[comm->rank] = std::move(issue->calls);
@@ -200,7 +161,10 @@ World& world() {
 template <typename Met>
 NcclResult Await(Comm* comm, Met met) {
   std::unique_lock<std::mutex> lock(comm->clique->mutex);
-  comm->clique->changed.wait(lock, [&] { return comm->aborted || met(); });
+  // Other processes cannot notify.
+  while (!comm->aborted && !met()) {
+    comm->clique->changed.wait_for(lock, std::chrono::milliseconds(1));
+  }
   return comm->aborted ? kNcclInternalError : kNcclSuccess;
 }
 
@@ -219,7 +183,7 @@ NcclResult ncclGetUniqueId(NcclUniqueId* id) {
   FAKE_ENTER();
   std::lock_guard<std::mutex> lock(world().mutex);
   std::memset(id, 0, sizeof *id);
-  std::snprintf(id->bytes, sizeof id->bytes, "fake %d", ++world().ids);
+  FakeProcesses::MakeId(world().ids++, id->bytes);
   id->bytes[127] = 'z';  // all 128 bytes count
   return kNcclSuccess;
 }
@@ -242,7 +206,10 @@ NcclResult ncclCommInitRankConfig(NcclComm* comm, int size, NcclUniqueId id, int
     std::lock_guard<std::mutex> lock(world().mutex);
     std::weak_ptr<FakeClique>& known = world().cliques[std::string(id.bytes, sizeof id.bytes)];
     clique = known.lock();
-    if (clique == nullptr) known = clique = std::make_shared<FakeClique>(size);
+    if (clique == nullptr) {
+      known = clique = std::make_shared<FakeClique>(size);
+      clique->processes = FakeProcesses::Open(id.bytes, size);
+    }
   }
   Comm* made = NewComm();
   made->clique = clique;
@@ -257,10 +224,21 @@ NcclResult ncclCommInitRankConfig(NcclComm* comm, int size, NcclUniqueId id, int
     clique->joined[rank] = true;
     clique->world[rank] = rank;
     ++clique->num_joined;
+    if (clique->processes != nullptr) clique->processes->Join(rank);
     clique->changed.notify_all();
   }
   return Work(made, made->blocking, [made, clique] {
-    return Await(made, [&] { return clique->num_joined == clique->size; });
+    FakeProcesses* processes = clique->processes.get();
+    const NcclResult met = Await(made, [&] {
+      return clique->num_joined == clique->size ||
+             (processes != nullptr && processes->all_joined());
+    });
+    if (met == kNcclSuccess && processes != nullptr && processes->several()) {
+      std::lock_guard<std::mutex> lock(clique->mutex);
+      for (int r = 0; r < clique->size; ++r) clique->world[r] = r;
+      made->processes = clique->processes;
+    }
+    return met;
   });
 }
 
@@ -276,27 +254,28 @@ NcclResult ncclCommSplit(NcclComm handle, int color, int key, NcclComm* newcomm,
       config == nullptr || config->blocking == kNcclUndefInt ? comm->blocking : config->blocking;
   return Work(comm, comm->blocking, [=] {
     FakeClique& clique = *comm->clique;
+    if (comm->processes != nullptr) {
+      if (!comm->processes->Meet(number, comm->rank, [comm] { return comm->aborted.load(); })) {
+        return kNcclInternalError;
+      }
+      // All of them again, as ranks that share no host or a grid of one dimension want it.
+      if (key != comm->rank) return Misuse("processes are split in one way only");
+      Comm* made = NewComm();
+      made->clique = std::make_shared<FakeClique>(clique.size);
+      made->clique->world = clique.world;
+      made->processes = comm->processes;
+      made->place = number + 1;
+      made->rank = comm->rank;
+      made->blocking = blocking;
+      *newcomm = reinterpret_cast<NcclComm>(made);
+      return kNcclSuccess;
+    }
     {
       std::lock_guard<std::mutex> lock(clique.mutex);
       FakeClique::Split& split = clique.splits[number];
       split.wishes.resize(clique.size);
       split.wishes[comm->rank] = std::make_unique<FakeClique::Wish>(FakeClique::Wish{color, key});
-      if (++split.arrived == clique.size) {
-        split.rank_in.resize(clique.size);
-        std::map<int, std::map<int, int>> colors;  // color, key: rank
-        for (int r = 0; r < clique.size; ++r) {
-          colors[split.wishes[r]->color][split.wishes[r]->key] = r;
-        }
-        for (const auto& [each, members] : colors) {
-          auto made = std::make_shared<FakeClique>(static_cast<int>(members.size()));
-          int place = 0;
-          for (const auto& [unused, r] : members) {
-            split.rank_in[r] = place;
-            made->world[place++] = clique.world[r];
-          }
-          split.cliques[each] = made;
-        }
-      }
+      if (++split.arrived == clique.size) FakeSplit(&clique, &split);
       clique.changed.notify_all();
     }
     const NcclResult met =

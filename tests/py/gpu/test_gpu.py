@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import pytest
+from gpu_workers import killed, train
 from harness import run_workers
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
@@ -40,53 +41,8 @@ def _need(gpus: int) -> None:
         pytest.skip("the installed TensorFlow is one without CUDA (tensorflow-cpu)")
 
 
-def _train(reduction: str) -> None:
-    """A few steps of a model whose gradients are on the GPU; prints what was used and learnt."""
-    import json
-
-    import keras
-    import numpy as np
-    import tensorflow as tf
-
-    import tf_ddl
-
-    keras.utils.set_random_seed(1)
-    strategy = tf_ddl.DDLStrategy(tf_ddl.Options(gpu_reduction=reduction))
-    with strategy.scope():
-        model = keras.Sequential(
-            [
-                keras.Input([32]),
-                keras.layers.Dense(512, activation="relu"),
-                keras.layers.Dense(512, activation="relu"),
-                keras.layers.Dense(10),
-            ]
-        )
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer="sgd", loss=loss, metrics=["accuracy"])
-    random = np.random.default_rng(0)
-    x = random.normal(size=[256, 32]).astype("float32")
-    y = random.integers(0, 10, 256)
-    history = model.fit(x, y, batch_size=64, epochs=3, shuffle=False, verbose=0).history
-    engine = strategy.extended.engine
-    weights = [float(np.abs(w.numpy()).sum()) for w in model.trainable_variables]
-    print(
-        json.dumps(
-            {
-                "device": model.trainable_variables[0].value.device,
-                "visible": len(tf.config.list_logical_devices("GPU")),
-                "in_gpu_memory": engine.reduces_gpu_memory,
-                "reason": engine.gpu.reason if engine.gpu else "",
-                "plans": sorted(engine.stats()["plans"]),
-                "explain": strategy.explain(),
-                "losses": history["loss"],
-                "weights": weights,
-            }
-        )
-    )
-
-
 def _run(size: int, reduction: str, **env: str) -> list[dict]:
-    results = run_workers(_train, size, args=[reduction], timeout=240, env=env)
+    results = run_workers(train, size, args=[reduction], timeout=240, env=env)
     return [json.loads(result.stdout.splitlines()[-1]) for result in results]
 
 
@@ -130,40 +86,14 @@ def test_a_missing_nccl_is_a_reason_on_every_rank(alone: dict) -> None:
 def test_more_ranks_than_gpus_are_refused() -> None:
     _need(1)
     size = _gpus() + 1
-    for result in run_workers(_train, size, args=["auto"], timeout=240, expect_failure=True):
+    for result in run_workers(train, size, args=["auto"], timeout=240, expect_failure=True):
         assert "DDL_SHARE_GPUS=1" in result.stderr
 
 
 def test_a_killed_rank_is_named_within_seconds(alone: dict) -> None:
     """Its last step hangs in NCCL until the control plane notices."""
     _need(2)
-    results = run_workers(_killed, 2, timeout=240, expect_failure=None)
+    results = run_workers(killed, 2, timeout=240, expect_failure=None)
     assert "rank 1" in results[0].stderr and results[0].returncode != 0
     seconds = float(results[0].stdout.split("seconds ")[-1].split()[0])
     assert seconds < 5
-
-
-def _killed() -> None:
-    import os
-    import signal
-    import time
-
-    import tensorflow as tf
-
-    import tf_ddl
-
-    strategy = tf_ddl.DDLStrategy(tf_ddl.Options(gpu_reduction="nccl"))
-
-    @tf.function
-    def step():
-        replica = tf.distribute.get_replica_context
-        return strategy.run(lambda: replica().all_reduce("SUM", [tf.ones([1000, 1000])])[0])
-
-    step()
-    if strategy.rank == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    begin = time.monotonic()
-    try:
-        step()
-    finally:
-        print("seconds", time.monotonic() - begin, flush=True)

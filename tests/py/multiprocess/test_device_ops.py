@@ -1,21 +1,15 @@
 """Gradients that stay in GPU memory, from TensorFlow through NCCL and back, without a GPU.
 
-Everything is real but for two ends: NCCL and the driver are test libraries over host memory
-(tests/cc/fake_nccl), and the ops have kernels for the CPU (tests/py/gpu/cpu_kernels.cc). Both are
-compiled here. The test libraries know one process, so the ranks are threads of it, with an engine
-each.
+Everything is real but for two ends: NCCL and the driver are test libraries over host memory, and
+the ops have kernels for the CPU (fake_gpu.py). The ranks are threads of one process, with an engine
+each, where the test libraries watch how NCCL is called; test_gpu_job.py has processes.
 """
 
 import json
-import pathlib
-import shutil
-import subprocess
-import sys
 
+import fake_gpu
 import pytest
 from harness import free_port, run_workers
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def two_ranks(kernels, nccl, cuda, port):
@@ -177,45 +171,11 @@ def two_ranks(kernels, nccl, cuda, port):
     print(json.dumps(results))
 
 
-def _compile(output, sources, flags):
-    command = ["g++", "-std=c++17", "-O1", "-w", "-shared", "-fPIC", "-o", str(output)]
-    command += [str(ROOT / source) for source in sources]
-    command += [f"-I{ROOT / 'custom_ops'}", f"-I{ROOT / 'tests/cc/fake_nccl'}", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return str(output)
-
-
-def _tensorflow_flags():
-    code = "import tensorflow as tf, json; s = tf.sysconfig; "
-    code += "print(json.dumps(s.get_compile_flags() + s.get_link_flags()))"
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
-    )
-    return json.loads(shown.stdout.splitlines()[-1])
-
-
 @pytest.fixture(scope="module")
 def libraries(tmp_path_factory):
     """Kernels, NCCL, driver: the test libraries."""
-    if shutil.which("g++") is None:
-        pytest.skip("no g++ to compile the test libraries with")
-    import tf_ddl
-
-    ours = pathlib.Path(tf_ddl.__file__).parent / "_lib"
     folder = tmp_path_factory.mktemp("libraries")
-    fake = [f"tests/cc/fake_nccl/fake_{name}.cc" for name in ("control", "cuda", "kernels")]
-    cuda = _compile(folder / "libfake_cuda.so", fake, ["-pthread"])
-    fake = [f"tests/cc/fake_nccl/fake_{name}.cc" for name in ("clique", "nccl")]
-    nccl_flags = [f"-L{folder}", "-lfake_cuda", f"-Wl,-rpath,{folder}", "-pthread"]
-    nccl = _compile(folder / "libfake_nccl.so", fake, nccl_flags)
-    kernel_flags = [f"-L{ours}", "-ltf_ddl_ops", "-ltf_ddl_core", f"-Wl,-rpath,{ours}"]
-    kernels = _compile(
-        folder / "libcpu_kernels.so",
-        ["tests/py/gpu/cpu_kernels.cc"],
-        [*kernel_flags, *_tensorflow_flags()],
-    )
-    return kernels, nccl, cuda
+    return fake_gpu.compile_kernels(folder), *fake_gpu.compile_libraries(folder)
 
 
 @pytest.fixture(scope="module")
