@@ -5,10 +5,13 @@ differ by at most one row, more rows for lower ranks. So every row is used once,
 rank order restores the batch, and the last batch may leave a rank without rows. For that, all ranks
 must be given the same data in the same order.
 
-With `AutoShardPolicy.OFF` a rank's data may be its own, such as `dataset.shard(size, rank)`. The
-ranks compare their first batches: if all are the same, the data has not been sharded and is sliced
-as described; if not, every rank uses all that it was given, each batch in as many steps as there
-are ranks. The other policies make no difference.
+With `AutoShardPolicy.OFF` a rank's data may be its own, such as `dataset.shard(size, rank)`: to
+TensorFlow the option means that every worker uses all that it was given, and that is what happens,
+each batch in as many steps as there are ranks. Unless all ranks were given the same: a program that
+nobody has changed, in which every row is to count once. So at the start of each iteration the ranks
+compare their first batches, features and labels. If all are equal, they are sliced as described;
+if anything differs, each rank's are its own. Data that was sharded is so never sliced again, and no
+row is lost. The other policies make no difference.
 
 A step of a Keras model needs a row to compute with all the same. Its datasets (`keeping_a_row`)
 give a rank without rows the global batch's first row, and beside each element the number of rows
@@ -19,10 +22,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tf_ddl import _core, _dataset_ends, _exchange, _hooks, _structures, errors
+import numpy as np
+
+from tf_ddl import (
+    _core,
+    _data_sample,
+    _dataset_ends,
+    _exchange,
+    _hooks,
+    _structures,
+    _tf_compat,
+    errors,
+)
 from tf_ddl._tf_compat import InputContext, tf
 
 __all__ = [
@@ -39,6 +53,7 @@ __all__ = [
 _MARK = "_tf_ddl_distributed"
 _BATCHES = "_tf_ddl_batches"
 _OWN_LENGTH = "_tf_ddl_own_length"
+_SAMPLE = "_tf_ddl_sample"
 _UNKNOWN = tf.data.UNKNOWN_CARDINALITY
 _thread = threading.local()
 
@@ -90,24 +105,19 @@ def _slice_leaf(value: Any, rank: Any, size: int, keep_a_row: bool) -> Any:
 
 def is_distributed(dataset: Any) -> bool:
     """Whether `dataset`, or one that it was made from, has been split among the ranks already."""
-    seen: set[int] = set()
-    pending = [dataset]
-    while pending:
-        one = pending.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if getattr(one, _MARK, False):
-            return True
-        inputs = getattr(one, "_inputs", None)
-        if callable(inputs):
-            pending.extend(inputs())
-    return False
+    return any(getattr(one, _MARK, False) for one in _tf_compat.upstream(dataset))
 
 
-def note_batches(dataset: tf.data.Dataset, number: int | None) -> None:
-    """Tells how many batches a dataset has, where tf.data itself does not know."""
+def note_batches(dataset: tf.data.Dataset, number: int | None, arrays: Sequence[Any] = ()) -> None:
+    """Tells what tf.data itself does not know of a dataset.
+
+    Args:
+      dataset: the dataset.
+      number: of its batches.
+      arrays: what it was made of, which must be the same on every rank.
+    """
     setattr(dataset, _BATCHES, number)
+    setattr(dataset, _SAMPLE, _data_sample.sample(arrays))
 
 
 def has_own_length(dataset: tf.data.Dataset) -> bool:
@@ -115,15 +125,52 @@ def has_own_length(dataset: tf.data.Dataset) -> bool:
     return getattr(dataset, _OWN_LENGTH, False)
 
 
-def _cardinalities(engine: _core.Engine, dataset: tf.data.Dataset) -> list[int]:
-    """How many batches each rank's dataset has, or tf.data's marks; waits for all ranks."""
+def _cardinalities(
+    engine: _core.Engine, dataset: tf.data.Dataset, is_common: bool = True
+) -> list[int]:
+    """How many batches each rank's dataset has, or tf.data's marks; waits for all ranks.
+
+    Args:
+      engine: the job.
+      dataset: this rank's.
+      is_common: whether it has to be the same on every rank.
+
+    Raises:
+      InvalidArgumentError: it is another one on some rank, or shuffled otherwise.
+    """
     cardinality = int(dataset.cardinality())
     noted = getattr(dataset, _BATCHES, None)
     if cardinality == _UNKNOWN and noted is not None:
         cardinality = noted
+    sample = getattr(dataset, _SAMPLE, None)
+    if sample is None:
+        sample = _data_sample.sample(_data_sample.sources(dataset))
     words = f"distributed a dataset{_hooks.place()}"
-    numbers = _exchange.gather_numbers(engine, "number of batches", [cardinality], words)
-    return [int(number) for number in numbers[:, 0]]
+    mine = [cardinality, *_data_sample.order(dataset), *sample]
+    numbers = _exchange.gather_numbers(engine, "number of batches, sample of the data", mine, words)
+    cardinalities = [int(number) for number in numbers[:, 0]]
+    if is_common and len(set(cardinalities)) == 1:
+        _compare(numbers[:, 1], numbers[:, 2], numbers[:, 3:])
+    return cardinalities
+
+
+def _compare(unseeded: np.ndarray, seeds: np.ndarray, samples: np.ndarray) -> None:
+    """Refuses data that is another one on some rank, or in another order."""
+    if unseeded.any() or (seeds != seeds[0]).any():
+        how = "without a seed" if unseeded.any() else "with other seeds"
+        raise errors.InvalidArgumentError(
+            f"a dataset{_hooks.place()} is shuffled {how} on each rank, so in other orders. If "
+            "it was made before the strategy, make the tf_ddl.DDLStrategy first, or call "
+            f"keras.utils.set_random_seed(n), or give shuffle a seed: {_dataset_ends.WHAT_TO_DO}"
+        )
+    other = _data_sample.differing(samples)
+    if other is not None:
+        raise errors.InvalidArgumentError(
+            f"rank {other} was given other data than rank 0{_hooks.place()}. If it was drawn, "
+            "shuffled or split at random, call keras.utils.set_random_seed(n) first, or draw after "
+            "tf_ddl.DDLStrategy() has been made; if it was divided among the ranks by hand, "
+            f"leave that out: {_dataset_ends.WHAT_TO_DO}"
+        )
 
 
 def _in_words(cardinality: int) -> str:
@@ -150,7 +197,8 @@ def split(dataset: Any, rank: int, size: int, engine: _core.Engine | None = None
 
     Raises:
       TypeError: `dataset` is something else.
-      InvalidArgumentError: the ranks' datasets have different numbers of batches.
+      InvalidArgumentError: the ranks' datasets have different numbers of batches, are made of other
+        arrays, or are shuffled in other orders.
     """
     if not isinstance(dataset, tf.data.Dataset):
         raise TypeError(
@@ -217,7 +265,7 @@ def from_function(
         raise TypeError(f"dataset_fn must return a tf.data.Dataset, not {type(dataset).__name__}")
     if engine is None or size == 1:
         return _marked(dataset.take(-1))
-    cardinalities = _cardinalities(engine, dataset)
+    cardinalities = _cardinalities(engine, dataset, is_common=False)
     if _UNKNOWN not in cardinalities and len(set(cardinalities)) == 1:
         return _marked(dataset.take(-1))
     return _marked(_dataset_ends.common_end(dataset, engine))

@@ -9,6 +9,7 @@ tf.data. A rank whose own data has ended goes on with batches without rows until
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,9 @@ WHAT_TO_DO = (
     "dataset to tf.data.experimental.AutoShardPolicy.OFF (batches of the global size), or use "
     "strategy.distribute_datasets_from_function (batches of the rank's size)"
 )
+
+#: Elements of a tensor that are compared, evenly spaced; twice as many at most.
+_CHECKED = 1 << 16
 
 _numbers = itertools.count()  # every rank makes its datasets in the same order
 
@@ -69,15 +73,30 @@ def shared_or_own(
 
 
 def _is_same(engine: _core.Engine, has: tf.Tensor, batch: Any) -> tf.Tensor:
-    """Whether all ranks have the same batch: its labels, where there are some.
-
-    Features may be augmented at random, in no fixed order.
-    """
-    compared = batch[1:] if len(batch) > 1 else batch
-    checksum = tf.add_n([_checksum(leaf) for leaf in tf.nest.flatten(compared)])
-    mine = tf.stack([tf.cast(has, tf.int64), checksum])[tf.newaxis]
+    """Whether all ranks have the same batch."""
+    features, *others = [_checksum_of_all(part) for part in batch]
+    mine = tf.stack([tf.cast(has, tf.int64), features, *others])[tf.newaxis]
     everybodys, _ = _ops.all_gather(engine, mine, name="first batch, to see if all ranks share it")
-    return tf.reduce_all(tf.equal(everybodys, everybodys[:1]))
+    equal = tf.reduce_all(tf.equal(everybodys, everybodys[:1]), axis=0)
+    if engine.rank == 0 and others:
+        strange = tf.logical_and(tf.logical_not(equal[1]), tf.reduce_all(equal[2:]))
+        tf.cond(strange, _tell_of_features, lambda: tf.constant(False))
+    return tf.reduce_all(equal)
+
+
+def _tell_of_features() -> tf.Tensor:
+    tf.print(
+        "tf_ddl: a dataset with AutoShardPolicy.OFF begins with the same labels on every rank, but "
+        "with other features: it is taken for data of each rank's own, of which every rank uses "
+        "all, as TensorFlow has it. If the ranks read the same data and augment it at random, "
+        "leave AutoShardPolicy.OFF out, and each takes its share of each batch",
+        output_stream=sys.stderr,
+    )
+    return tf.constant(True)
+
+
+def _checksum_of_all(values: Any) -> tf.Tensor:
+    return tf.add_n([_checksum(leaf) for leaf in tf.nest.flatten(values)])
 
 
 def _checksum(value: Any) -> tf.Tensor:
@@ -88,10 +107,17 @@ def _checksum(value: Any) -> tf.Tensor:
         return _checksum(value.values) + _checksum(value.indices)
     if not isinstance(value, tf.Tensor):
         return tf.constant(0, tf.int64)
-    text = tf.reshape(value if value.dtype == tf.string else tf.strings.as_string(value), [-1])
-    hashes = tf.strings.to_hash_bucket_fast(text, (1 << 31) - 1)
-    places = tf.range(1, tf.size(hashes, out_type=tf.int64) + 1)
-    return tf.reduce_sum(hashes * places) + tf.size(hashes, out_type=tf.int64)
+    flat = tf.reshape(value, [-1])
+    flat = flat[:: tf.maximum(1, tf.size(flat) // _CHECKED)]
+    if value.dtype == tf.string:
+        numbers = tf.strings.to_hash_bucket_fast(flat, (1 << 31) - 1)
+    elif value.dtype.is_floating:
+        bits = tf.bitcast(flat, {2: tf.int16, 4: tf.int32, 8: tf.int64}[value.dtype.size])
+        numbers = tf.cast(bits, tf.int64)
+    else:
+        numbers = tf.cast(flat, tf.int64)
+    places = tf.range(1, tf.size(numbers, out_type=tf.int64) + 1)
+    return tf.reduce_sum(numbers * places) + tf.size(value, out_type=tf.int64)
 
 
 # --- the end --------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ value; what crosses ranks goes through `_structures`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -48,6 +50,16 @@ def reducing_gradients(
         yield
     finally:
         _thread.gradients = outer
+
+
+@functools.cache
+def _warn_of_lonely_update() -> None:
+    warnings.warn(
+        "an optimizer updates variables of the strategy's scope outside of strategy.run: no "
+        "gradient is reduced over the ranks, and every rank computes the whole batch. Distribute "
+        "the dataset by strategy.experimental_distribute_dataset and call the step by strategy.run",
+        stacklevel=2,
+    )
 
 
 class DDLReplicaContext(_tf_compat.ReplicaContext):
@@ -123,6 +135,22 @@ class DDLExtended(_tf_compat.StrategyExtended):
         strategy = getattr(variable, "_distribute_strategy", None)
         return isinstance(getattr(strategy, "extended", None), DDLExtended)
 
+    def _take_in(self, model: Any) -> None:
+        """Lets variables of a Keras model that nothing trains join, wherever they were made.
+
+        Such as those of a `Normalization` that was adapted before the model was made. That they are
+        equal on all ranks is for `first_step` to find out.
+        """
+        for variable in model.non_trainable_variables:
+            variable = variable.value
+            if (
+                isinstance(variable, _tf_compat.ResourceVariable)
+                and not variable.trainable
+                and not self.is_own(variable)
+            ):
+                _variables.adopt(variable, self.engine)
+                variable._distribute_strategy = self._container_strategy()
+
     def value_container(self, value: Any) -> Any:
         return value
 
@@ -144,6 +172,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
     def _call_for_each_replica(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         called = getattr(_thread, "fn", None)
         state = _run_state.RunState(self.engine, fn if called is None else called, (args, kwargs))
+        if state.keras_step == "train" and self.engine.size > 1:
+            self._take_in(getattr(state.fn, "__self__", None))
         self.first_step.before(state)
         with (
             state.entered(),
@@ -173,6 +203,18 @@ class DDLExtended(_tf_compat.StrategyExtended):
             _statistics.average(self.engine, state)
             self._check.after_run(state)
         return result
+
+    def after_lonely_update(self, optimizer: Any, variables: list[Any]) -> None:
+        """After an optimizer's update outside of `run`, where gradients are not reduced.
+
+        That is right if all ranks compute the same, but no faster than one. If not, replicas drift.
+
+        Raises:
+          tf.errors.InvalidArgumentError: the variables have come to differ between ranks.
+        """
+        _warn_of_lonely_update()
+        with tf.device(self._device):
+            self._check.now_and_then(variables, ("lonely update", id(optimizer)))
 
     def compare(self, variables: list[Any]) -> None:
         """Compares the ranks' values of these variables.

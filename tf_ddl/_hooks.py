@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["announce", "entered", "note_assignment", "place"]
+__all__ = ["announce", "announce_function", "entered", "in_loop", "note_assignment", "place"]
 
 _thread = threading.local()
 
@@ -29,9 +29,25 @@ def entered(name: str, announcing: Callable[[str], None]) -> Iterator[dict[int, 
     assigned: dict[int, Any] = {}
     _thread.hook = (name, announcing, assigned)
     try:
-        yield assigned
+        with _looping(False):
+            yield assigned
     finally:
         _thread.hook = outer
+
+
+def in_loop() -> contextlib.AbstractContextManager[None]:
+    """Within, functions are not announced: a loop of Keras, whose own hooks are exchanged."""
+    return _looping(True)
+
+
+@contextlib.contextmanager
+def _looping(looping: bool) -> Iterator[None]:
+    outer = getattr(_thread, "looping", False)
+    _thread.looping = looping
+    try:
+        yield
+    finally:
+        _thread.looping = outer
 
 
 def announce(what: str) -> None:
@@ -46,6 +62,12 @@ def announce(what: str) -> None:
         announcing(words)
     finally:
         _thread.hook = outer
+
+
+def announce_function(what: str) -> None:
+    """To be called before a function is executed in which `what` is a collective."""
+    if not getattr(_thread, "looping", False):
+        announce(f"{what} in a tf.function")
 
 
 def note_assignment(variable: Any) -> None:

@@ -65,7 +65,7 @@ def _describe(
     """Of (name, TensorFlow variable); those that are meant to differ between ranks are left out."""
     weights, foreign = [], []
     for name, variable in variables:
-        if not is_own(variable):
+        if variable.trainable and not is_own(variable):
             foreign.append(name)
         if variable.synchronization != tf.VariableSynchronization.ON_READ:
             weights.append(_weight(variable, name))

@@ -22,6 +22,7 @@ __all__ = [
     "REDUCIBLE",
     "all_gather",
     "all_reduce",
+    "announce_function",
     "broadcast",
     "library",
     "recording",
@@ -66,6 +67,9 @@ def library() -> Any:
 
 # --- groups ---------------------------------------------------------------------------------------
 
+#: Attribute of functions: the first collective in them, in words.
+_COLLECTIVE = "_tf_ddl_collective"
+
 # Per outermost function being traced: how often each signature has occurred.
 _occurrences: weakref.WeakKeyDictionary[Any, collections.Counter[str]] = weakref.WeakKeyDictionary()
 
@@ -97,7 +101,7 @@ def _key(
     signature = hashlib.sha256(content.encode()).hexdigest()[:16]
     if tf.executing_eagerly():
         return f"{kind} {signature} eager"
-    function = _tf_compat.outermost_function(_tf_compat.default_graph())
+    function = _tf_compat.enclosing_functions(_tf_compat.default_graph())[-1]
     counter = _occurrences.setdefault(function, collections.Counter())
     occurrence = counter[signature]
     counter[signature] += 1
@@ -142,9 +146,14 @@ def _register(
             "inside, a tf.function(jit_compile=True) may compute loss and gradients. "
             "model.compile(jit_compile=True) does that by itself"
         )
+    more = f" and {len(specs) - 1} more" if len(specs) > 1 else ""
+    what = f"{kind} of {specs[0].name}{more}"
     if tf.executing_eagerly():
-        more = f" and {len(specs) - 1} more" if len(specs) > 1 else ""
-        _hooks.announce(f"{kind} of {specs[0].name}{more}")
+        _hooks.announce(what)
+    else:
+        for function in _tf_compat.enclosing_functions(_tf_compat.default_graph()):
+            if not hasattr(function, _COLLECTIVE):
+                setattr(function, _COLLECTIVE, what)
     recorded = getattr(_thread, "recorded", None)
     if recorded is not None:
         recorded.append(_in_words(kind, reduce_op, root, specs))
@@ -153,6 +162,13 @@ def _register(
         key, kind, specs, reduce_op=reduce_op, root=root, in_gpu_memory=in_gpu_memory
     )
     return group - (1 << 64) if group >= 1 << 63 else group  # as an op's int attribute
+
+
+def announce_function(graph: Any) -> None:
+    """To be called before a function is executed, if it is in a callback: see `_hooks`."""
+    what = getattr(graph, _COLLECTIVE, None)
+    if what is not None:
+        _hooks.announce_function(what)
 
 
 def _token() -> tf.Tensor:

@@ -76,13 +76,15 @@ class ReplicaCheck:
           tf.errors.InvalidArgumentError: in eager mode, and when a traced step is executed: the
             replicas differ; names the first variable that does.
         """
-        variables = list(state.assigned.values())
+        self.now_and_then(list(state.assigned.values()), _run_state.identity(state.fn))
+
+    def now_and_then(self, variables: list[Any], step: Any) -> None:
+        """As `after_run`, for `variables` that what is known as `step` assigns."""
         if self._engine.size == 1 or not variables:
             return
-        if state.graph is not None:
+        if not tf.executing_eagerly():
             self._add_to_graph(variables)
             return
-        step = _run_state.identity(state.fn)
         self._eager_runs[step] += 1
         count = self._eager_runs[step]
         if count == 1 or (self._every and count % self._every == 0):

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import random
 
 import numpy as np
 
 from tf_ddl import _core, _tf_compat
+from tf_ddl._agreement import gather_texts
 from tf_ddl._tf_compat import tf
 
 __all__ = ["agree", "common_seed", "in_run", "of_rank"]
@@ -26,11 +29,13 @@ _agreed: int | None = None
 def agree(engine: _core.Engine) -> None:
     """Sets TensorFlow's global seed to one that rank 0 draws, unless the user has set one.
 
+    Python's and NumPy's global generators go on from rank 0's state, by which programs shuffle.
     All ranks must call it. In a world of one it does nothing: a program stays as random as it was.
     """
     global _agreed
     if engine.size == 1:
         return
+    _share_generators(engine)
     seed = np.frombuffer(os.urandom(8), dtype=np.int64).copy()
     group = engine.register_group(
         "tf_ddl random seed", "broadcast", [_core.TensorSpec("random seed", "int64", (1,))]
@@ -39,6 +44,20 @@ def agree(engine: _core.Engine) -> None:
     if _tf_compat.global_seed() is None:
         _agreed = int(seed[0]) & 0x7FFFFFFF
         tf.random.set_seed(_agreed)
+
+
+def _share_generators(engine: _core.Engine) -> None:
+    """If all ranks have set the same seeds, nothing changes."""
+    version, internal, gauss = random.getstate()
+    name, keys, *rest = np.random.get_state(legacy=True)
+    mine = json.dumps([[version, internal, gauss], [name, np.asarray(keys).tolist(), *rest]])
+    text = mine if engine.rank == 0 else ""
+    (version, internal, gauss), of_numpy = json.loads(
+        gather_texts(engine, text, "state of Python's and NumPy's random generators")[0]
+    )
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, *rest = of_numpy
+    np.random.set_state((name, np.array(keys, np.uint32), *rest))
 
 
 def common_seed() -> int | None:

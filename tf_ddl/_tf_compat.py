@@ -37,8 +37,10 @@ except ImportError as error:
 try:
     from tensorflow.python.autograph.core import config as autograph_config
     from tensorflow.python.checkpoint import functional_saver
+    from tensorflow.python.data.ops import from_tensor_slices_op, shuffle_op
     from tensorflow.python.distribute import device_util, distribute_lib, reduce_util
     from tensorflow.python.eager import context, record
+    from tensorflow.python.eager.polymorphic_function import concrete_function
     from tensorflow.python.framework import auto_control_deps, func_graph, indexed_slices, ops
     from tensorflow.python.ops import control_flow_util, resource_variable_ops
     from tensorflow.python.trackable import base as trackable
@@ -54,6 +56,8 @@ InputContext = distribute_lib.InputContext
 ReduceOp = reduce_util.ReduceOp
 ReplicaContext = distribute_lib.ReplicaContext
 ResourceVariable = resource_variable_ops.BaseResourceVariable
+#: What TensorFlow's fast way in eager mode reads by its handle, without asking the variable.
+HandleVariable = resource_variable_ops.ResourceVariable
 StrategyExtended = distribute_lib.StrategyExtendedV1
 UpdateContext = distribute_lib.UpdateContext
 ValueContext = distribute_lib.ValueContext
@@ -94,6 +98,21 @@ def save_checkpoints_whole(rank: int) -> None:
     saver.save = save
 
 
+def before_functions(called: Callable[[Any], None]) -> None:
+    """Has `called(graph)` called before a `tf.function` is executed eagerly. Idempotent."""
+    original = concrete_function.ConcreteFunction._call_flat
+    if getattr(original, "_tf_ddl_before", False):
+        return
+
+    def call_flat(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if tf.executing_eagerly():
+            called(self.graph)
+        return original(self, *args, **kwargs)
+
+    call_flat._tf_ddl_before = True  # type: ignore[attr-defined]
+    concrete_function.ConcreteFunction._call_flat = call_flat
+
+
 #: Key of a variable's value in what a checkpoint saves and restores.
 VARIABLE_VALUE_KEY = trackable.VARIABLE_VALUE_KEY
 
@@ -108,6 +127,35 @@ autograph_config.CONVERSION_RULES = (
 
 # A DdlKeep is executed with its function, in whatever order: nothing is to wait for it.
 auto_control_deps.MUST_RUN_ORDER_INSENSITIVE_STATEFUL_OPS |= {"DdlKeep"}
+
+
+def upstream(dataset: Any) -> Iterator[Any]:
+    """`dataset`, and those that it was made from."""
+    seen: set[int] = set()
+    pending = [dataset]
+    while pending:
+        one = pending.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        inputs = getattr(one, "_inputs", None)
+        if callable(inputs):
+            pending.extend(inputs())
+
+
+def shuffle_seeds(dataset: Any) -> tuple[int, int] | None:
+    """The seeds of a dataset that `shuffle` made, zeros if there was none, own or global."""
+    if not isinstance(dataset, shuffle_op._ShuffleDataset):
+        return None
+    seeds = [tf.get_static_value(seed) for seed in (dataset._seed, dataset._seed2)]
+    return None if None in seeds else (int(seeds[0]), int(seeds[1]))
+
+
+def source_tensors(dataset: Any) -> list[Any]:
+    """What `tf.data.Dataset.from_tensor_slices` was given; nothing for other datasets."""
+    known = isinstance(dataset, from_tensor_slices_op._TensorSliceDataset)
+    return list(dataset._tensors) if known else []
 
 
 def in_update() -> bool:
@@ -142,11 +190,17 @@ def in_jit_compiled_function() -> bool:
     return control_flow_util.GraphOrParentsInXlaContext(ops.get_default_graph())
 
 
-def outermost_function(graph: Any) -> Any:
-    """The function being traced that is not traced within another one."""
-    while isinstance(getattr(graph, "outer_graph", None), FuncGraph):
-        graph = graph.outer_graph
-    return graph
+def in_branch() -> bool:
+    """Whether a branch of a condition, or a loop's body, is being traced."""
+    return not tf.executing_eagerly() and type(ops.get_default_graph()) is not FuncGraph
+
+
+def enclosing_functions(graph: Any) -> list[Any]:
+    """`graph`, and the functions within which it is traced; the outermost is the last."""
+    graphs = [graph]
+    while isinstance(getattr(graphs[-1], "outer_graph", None), FuncGraph):
+        graphs.append(graphs[-1].outer_graph)
+    return graphs
 
 
 @contextlib.contextmanager

@@ -21,7 +21,6 @@ __all__ = [
     "adopt",
     "are_made_alone",
     "display_name",
-    "is_synchronised_on_read",
     "local_reads",
     "local_value",
     "made_here_alone",
@@ -82,11 +81,6 @@ def synchronized(
     return from_rank_0
 
 
-def is_synchronised_on_read(variable: Any) -> bool:
-    """Whether it is local in `strategy.run` and a sum or mean over the ranks elsewhere."""
-    return isinstance(variable, _SyncOnRead)
-
-
 def adopt(variable: Any, engine: _core.Engine) -> Any:
     """Gives a variable of TensorFlow's the behaviour described above."""
     if isinstance(variable, _Mirrored):
@@ -101,6 +95,8 @@ def adopt(variable: Any, engine: _core.Engine) -> Any:
 @functools.cache
 def _subclass(base: type, on_read: bool) -> type:
     mixin = _SyncOnRead if on_read else _Mirrored
+    if on_read and base is _tf_compat.HandleVariable:
+        base = _tf_compat.ResourceVariable  # whose value TensorFlow asks it for
     return types.new_class(
         f"DDL{base.__name__}",
         (mixin, base),

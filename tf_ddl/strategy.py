@@ -47,7 +47,8 @@ class DDLStrategy(tf.distribute.Strategy):
     * `fit`, `evaluate` and `predict` take the global data and the global batch size on every rank;
       each rank computes its slice of every batch. All ranks must see the same data in the same
       order: if no seed is set (`tf.random.set_seed`, `keras.utils.set_random_seed`), the strategy
-      sets one that is common to all ranks. Logs are global and equal; `predict` returns all rows.
+      sets one that is common to all ranks, and Python's and NumPy's global random generators go on
+      from rank 0's state. Logs are global and equal; `predict` returns all rows.
     * A dataset with `AutoShardPolicy.OFF` may be each rank's own (`dataset.shard(size, rank)`); the
       ranks end their epochs together, those without rows left with empty batches.
     * What is random within a step (dropout, augmentation, noise) is drawn anew on each rank.
@@ -101,6 +102,7 @@ class DDLStrategy(tf.distribute.Strategy):
         _seed.agree(self._engine)
         if self.size > 1:
             _tf_compat.save_checkpoints_whole(self.rank)
+            _tf_compat.before_functions(_ops.announce_function)
         _keras_compat.install()
 
     def __repr__(self) -> str:

@@ -13,9 +13,9 @@ DDLStrategy is made. Under any other strategy, and without one, they do what the
 * data: without a seed of the user's, ranks shuffle alike, and differently in each epoch.
 * checks: a model from outside of the scope, or ranks whose models or optimizers differ, are named
   before anything is trained.
+* scope: layers of the scope are built in it, wherever they are first called.
 * normalization: `synchronized=True` means the statistics of the global batch.
 * randomness: what is drawn within a step is drawn anew on each rank.
-* reading: arithmetic with a metric's variables is with their values over all ranks.
 * saving: a saved file appears at once and whole, since every rank may be writing it.
 """
 
@@ -69,8 +69,8 @@ def install() -> None:
             on_batch,
             optimizers,
             randomness,
-            reading,
             saving,
+            scope,
             trainer,
         )
 
@@ -83,9 +83,9 @@ def install() -> None:
             callbacks,
             data,
             saving,
+            scope,
             normalization,
             randomness,
-            reading,
             checks,
         ):
             for (module, path), wrapper in part.WRAPPERS.items():

@@ -173,8 +173,16 @@ def _init(original: Callable[..., Any], callbacks: Any, *args: Any, **kwargs: An
             callback._tf_ddl_exchanges = True
 
 
+def _loop(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a loop runs is not announced function by function: its hooks are exchanged."""
+    with _hooks.in_loop():
+        return original(*args, **kwargs)
+
+
 _MODULE = "keras.src.callbacks.callback_list"
+_TRAINER = "keras.src.backend.tensorflow.trainer"
 WRAPPERS = {
+    **{(_TRAINER, f"TensorFlowTrainer.{name}"): _loop for name in _LOOPS.values()},
     (_MODULE, "CallbackList.__init__"): _init,
     **{(_MODULE, f"CallbackList.{name}"): _hook(name) for name in _HOOKS},
 }

@@ -19,6 +19,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
+
 from tf_ddl import _dataset, _seed, _tf_compat
 from tf_ddl._tf_compat import tf
 
@@ -50,9 +52,10 @@ def _get_tf_dataset(original: Callable[..., Any], adapter: Any) -> Any:
 
 
 def _with_length(original: Callable[..., Any], adapter: Any) -> Any:
-    """Keras knows how many batches there are, tf.data does not."""
+    """Keras knows how many batches there are, and of which arrays; tf.data does not."""
     dataset = original(adapter)
-    _dataset.note_batches(dataset, adapter.num_batches)
+    arrays = keras.tree.flatten(getattr(adapter, "_inputs", ()))
+    _dataset.note_batches(dataset, adapter.num_batches, arrays)
     return dataset
 
 

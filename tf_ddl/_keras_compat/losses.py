@@ -11,7 +11,9 @@ counts it by this rank's share of the rows:
 * of anything else, such as one loss per row, a tape computes the gradient of the sum, and sums add
   up as they are;
 * a scalar that Keras or TensorFlow has made as a sum, by `reduction="sum"` or by
-  `tf.nn.compute_average_loss`, is divided by the share first.
+  `tf.nn.compute_average_loss`, is divided by the share first;
+* a mean over entries that are not masked, or by weights (`reduction="mean_with_sample_weight"`), is
+  one over those of all ranks, which tell each other how many they have.
 
 A rank without rows, whose loss may be NaN, counts nothing.
 """
@@ -22,7 +24,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tf_ddl import _run_state
+from tf_ddl import _run_state, _structures
 from tf_ddl._tf_compat import tf
 
 __all__ = ["WRAPPERS"]
@@ -62,7 +64,45 @@ def _reduce_values(
     reduction: Any = "sum_over_batch_size",
 ) -> Any:
     result = original(values, sample_weight, reduction)
-    return _as_a_sum(result) if reduction == "sum" and result is not values else result
+    if result is values:  # nothing was reduced
+        return result
+    if reduction == "sum":
+        return _as_a_sum(result)
+    if reduction == "mean_with_sample_weight" and sample_weight is not None:
+        return _as_a_mean_over(sample_weight, result)
+    return result
+
+
+def _apply_mask(
+    original: Callable[..., Any], sample_weight: Any, mask: Any, dtype: Any, reduction: Any
+) -> Any:
+    """Keras divides by the number of entries that are not masked, here by that of all ranks."""
+    result = original(sample_weight, mask, dtype, reduction)
+    if mask is None or reduction not in ("mean", "sum_over_batch_size"):
+        return result
+    return _as_a_mean_over(mask, result)
+
+
+def _as_a_mean_over(weights: Any, value: Any) -> Any:
+    """What was divided by the sum of this rank's weights, as if by that of all ranks' weights.
+
+    The share of the rows, which the gradient is to count by, is divided out.
+    """
+    value = tf.convert_to_tensor(value)
+    share = _share(tf.float64)
+    if share is None:
+        return value
+    state = _run_state.current()
+    mine = tf.reduce_sum(tf.cast(weights, tf.float64))
+    (total,) = _structures.all_reduce(
+        tf.distribute.get_strategy().extended.engine,
+        [mine],
+        "sum",
+        names=["sum of the weights of a loss"],
+        contributes=True if state is None else state.has_rows(),
+    )
+    factor = tf.math.divide_no_nan(mine, total * share)
+    return value * tf.cast(factor, value.dtype)
 
 
 def _scaled_by_tensorflow(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -119,6 +159,7 @@ WRAPPERS = {
     (_MODULE, "scale_loss_for_distribution"): _as_it_is,
     (_MODULE, "unscale_loss_for_distribution"): _as_it_is,
     (_MODULE, "reduce_values"): _reduce_values,
+    (_MODULE, "apply_mask"): _apply_mask,
     ("tensorflow", "GradientTape.gradient"): _gradient,
     ("tensorflow", "nn.compute_average_loss"): _scaled_by_tensorflow,
     ("tensorflow", "nn.scale_regularization_loss"): _scaled_by_tensorflow,

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tf_ddl import _extended, _run_state
+from tf_ddl import _extended, _run_state, _tf_compat
+from tf_ddl._keras_compat.trainer import extended_of
 from tf_ddl._tf_compat import tf
 
 __all__ = ["WRAPPERS"]
@@ -40,7 +41,20 @@ def _apply_gradients(
         _reduced(_are_reduced()),
         _extended.reducing_gradients(names, not accumulates),
     ):
-        return original(optimizer, grads, variables)
+        result = original(optimizer, grads, variables)
+    _check_if_lonely(optimizer, variables)
+    return result
+
+
+def _check_if_lonely(optimizer: Any, variables: Any) -> None:
+    """Outside of `run` nothing reduces the gradients."""
+    extended = extended_of(getattr(optimizer, "_distribution_strategy", None))
+    if extended is None or extended.engine.size == 1 or _run_state.in_replica_context():
+        return
+    if _tf_compat.in_branch() or _tf_compat.in_jit_compiled_function():
+        return  # where a rank may be alone, or nothing can be compared
+    own = [variable.value for variable in variables if extended.is_own(variable.value)]
+    extended.after_lonely_update(optimizer, own)
 
 
 def _note_names(grads: Any, variables: Any) -> list[str]:

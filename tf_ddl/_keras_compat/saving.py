@@ -59,11 +59,25 @@ def _save_weights(
     max_shard_size: float | None = None,
     **kwargs: Any,
 ) -> Any:
+    if max_shard_size is None:
+        return _save(original, model, filepath, **kwargs)
     if getattr(_thread, "not_here", False):
         return None
-    if max_shard_size is not None:  # several files that name each other
+    extended = extended_of(model)
+    path = os.fspath(filepath)
+    if extended is None or extended.engine.size == 1 or "://" in path:
         return original(model, filepath, max_shard_size, **kwargs)
-    return _save(original, model, filepath, **kwargs)
+    # Several files, and one that names them: that is the last to appear.
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name}.rank{extended.engine.rank}.{os.getpid()}")
+    os.mkdir(part)
+    try:
+        original(model, os.path.join(part, name), max_shard_size, **kwargs)
+        for file in sorted(os.listdir(part), key=lambda file: file.endswith(".json")):
+            os.replace(os.path.join(part, file), os.path.join(folder, file))
+    finally:
+        shutil.rmtree(part)
+    return None
 
 
 def _variables_of_functions(original: Callable[..., Any], functions: Any) -> Any:

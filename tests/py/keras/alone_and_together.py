@@ -10,7 +10,7 @@ takes a `Place` and returns a dict of what came out:
         model.fit(...)
         return {"weights": model.get_weights(), "loss": ...}
 
-    results = run_cases("model_cases", folder)      # in a fixture: two jobs, all cases in each
+    results = run_cases("model_cases", folder=folder)  # in a fixture: two jobs, all cases in each
     results.check("dense", rtol=1e-5)               # ranks equal, and equal to the single process
 
 A case that raises is reported by its own `check`, with the traceback; the next case goes on.
@@ -25,7 +25,7 @@ import os
 import pathlib
 import pickle
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,8 @@ def case(fn: Callable[[Place], dict[str, Any]]) -> Callable[[Place], dict[str, A
     return fn
 
 
-def work(module: str, folder: str, alone: bool) -> None:
-    """Runs all cases of a module in this process, a worker, and leaves what they return."""
+def work(modules: Sequence[str], folder: str, alone: bool) -> None:
+    """Runs all cases of some modules in this process, a worker, and leaves what they return."""
     import keras
 
     strategy = None
@@ -96,7 +96,8 @@ def work(module: str, folder: str, alone: bool) -> None:
         import tf_ddl
 
         strategy = tf_ddl.DDLStrategy()
-    importlib.import_module(module)
+    for module in modules:
+        importlib.import_module(module)
     place = Place(strategy, folder)
     outcomes: dict[str, Any] = {}
     for name, fn in _CASES.items():
@@ -179,9 +180,9 @@ def _compare(what: str, got: Any, expected: Any, rtol: float, atol: float) -> No
 
 
 def run_cases(
-    module: str, folder: pathlib.Path, size: int = 2, timeout: float = 240.0, **env: str
+    *modules: str, folder: pathlib.Path, size: int = 2, timeout: float = 240.0, **env: str
 ) -> Results:
-    """Runs the cases of `module` (a file of this folder) in one process, then on `size` ranks."""
+    """Runs the cases of `modules` (files of this folder) in one process, then on `size` ranks."""
     from harness import run_workers
 
     here = str(pathlib.Path(__file__).parent)
@@ -190,7 +191,7 @@ def run_cases(
     for ranks, alone in ((1, True), (size, False)):
         script = f"""
             import alone_and_together
-            alone_and_together.work({module!r}, {str(folder)!r}, {alone})
+            alone_and_together.work({modules!r}, {str(folder)!r}, {alone})
         """
         run_workers(script, ranks, env=env, timeout=timeout)
     read = [

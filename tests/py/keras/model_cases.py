@@ -191,6 +191,59 @@ def convolutions(place):
     return _fit(place, build, _floats(32, 8, 8, 3), _floats(32, 2))
 
 
+# --- masks ----------------------------------------------------------------------------------------
+
+
+def _masked(reduction, rate=0.1, **fitted):
+    """A loss in each step of time; how many are masked differs between rows, so between ranks."""
+
+    def run(place):
+        def build():
+            return keras.Sequential(
+                [
+                    keras.Input([7], dtype="int32"),
+                    layers.Embedding(30, 6, mask_zero=True),
+                    layers.GRU(4, return_sequences=True),
+                    layers.Dense(1),
+                ]
+            )
+
+        words = _words(31, 7) * (np.arange(7) < np.sort(_rng().integers(1, 8, [31, 1]), axis=0))
+        y = _floats(31, 7, 1)
+        loss = keras.losses.MeanSquaredError(reduction=reduction)
+        optimizer = keras.optimizers.SGD(rate)
+        compiled = {"optimizer": optimizer, "weighted_metrics": ["mae"], **fitted}
+        return _fit(place, build, words.astype(np.int32), y, loss, **compiled)
+
+    return run
+
+
+def _register(name, run):
+    run.__name__ = name
+    case(run)
+
+
+_register("masked mean", _masked("sum_over_batch_size"))
+_register("masked sum", _masked("sum", rate=1e-3))
+_register("masked mean, eager", _masked("sum_over_batch_size", run_eagerly=True))
+
+
+@case
+def weighted_mean(place):
+    """Divided by the sum of the weights, which is another one on each rank."""
+    with place.scope():
+        model = keras.Sequential([keras.Input([4]), layers.Dense(2)])
+        loss = keras.losses.MeanSquaredError(reduction="mean_with_sample_weight")
+        model.compile(keras.optimizers.SGD(0.1), loss)
+    weights = np.linspace(0, 3, 28)  # of the last row rank 1 has nothing
+    x, y = _floats(28, 4), _floats(28, 2)
+    fitted = {"batch_size": _BATCH, "epochs": 2, "shuffle": False, "verbose": 0}
+    history = model.fit(
+        x, y, sample_weight=weights, validation_data=(x, y, weights), **fitted
+    ).history
+    return {"weights": model.get_weights(), "history": history}
+
+
 # --- what is trained ------------------------------------------------------------------------------
 
 

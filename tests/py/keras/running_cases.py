@@ -9,15 +9,15 @@ import numpy as np
 import tensorflow as tf
 from alone_and_together import case
 
-_BATCH = 9  # 5 and 4 rows on two ranks
+BATCH = 9  # 5 and 4 rows on two ranks
 
 
-def _data(rows):
+def data(rows):
     x = np.random.default_rng(3).normal(size=[rows, 6]).astype(np.float32)
     return x, np.stack([x.sum(axis=1), (x**2).sum(axis=1)], axis=1)
 
 
-def _layers():
+def layers():
     return [
         keras.layers.Input([6]),
         keras.layers.Dense(8, "tanh", name="first"),
@@ -27,7 +27,7 @@ def _layers():
 
 def _build(place, kind=keras.Sequential, **compiled):
     with place.scope():
-        model = kind(_layers())
+        model = kind(layers())
         compiled.setdefault("optimizer", keras.optimizers.SGD(0.05, momentum=0.9))
         model.compile(loss="mse", metrics=["mae"], **compiled)
     return model
@@ -36,15 +36,15 @@ def _build(place, kind=keras.Sequential, **compiled):
 def _fit(place, rows=61, epochs=2, kind=keras.Sequential, **compiled):
     """7 steps per epoch; in the last one only rank 0 has rows."""
     model = _build(place, kind, **compiled)
-    x, y = _data(rows)
+    x, y = data(rows)
     history = model.fit(
-        x, y, batch_size=_BATCH, epochs=epochs, shuffle=False, verbose=0, validation_data=(x, y)
+        x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, validation_data=(x, y)
     )
     return {
         "weights": model.get_weights(),
         "history": history.history,
-        "evaluate": model.evaluate(x, y, batch_size=_BATCH, verbose=0),
-        "predict": model.predict(x, batch_size=_BATCH, verbose=0),
+        "evaluate": model.evaluate(x, y, batch_size=BATCH, verbose=0),
+        "predict": model.predict(x, batch_size=BATCH, verbose=0),
     }
 
 
@@ -67,8 +67,8 @@ _register("run_eagerly and steps_per_execution", run_eagerly=True, steps_per_exe
 def unrolled_steps(place):
     model = _build(place, steps_per_execution=4)
     model.unrolled_steps_per_execution = 2
-    x, y = _data(72)
-    model.fit(x, y, batch_size=_BATCH, shuffle=False, verbose=0)
+    x, y = data(72)
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     return {"weights": model.get_weights()}
 
 
@@ -77,11 +77,11 @@ def unrolled_steps(place):
 
 def _on_batches(place, part, **compiled):
     model = _build(place, **compiled)
-    x, y = _data(3 * _BATCH)
-    weight = np.linspace(0.5, 1.5, 3 * _BATCH)
+    x, y = data(3 * BATCH)
+    weight = np.linspace(0.5, 1.5, 3 * BATCH)
     logs = []
-    for i in range(0, 3 * _BATCH, _BATCH):
-        rows = slice(i, i + _BATCH)
+    for i in range(0, 3 * BATCH, BATCH):
+        rows = slice(i, i + BATCH)
         mine = [part(value[rows]) for value in (x, y, weight)]
         logs.append(model.train_on_batch(*mine, return_dict=True))
         logs.append(model.test_on_batch(*mine[:2], return_dict=True))
@@ -157,8 +157,8 @@ class WithOwnLoss(keras.Sequential):
 
 def _fit_overridden(place, kind, **compiled):
     model = _build(place, kind, **compiled)
-    x, y = _data(54)
-    history = model.fit(x, y, batch_size=_BATCH, epochs=2, shuffle=False, verbose=0)
+    x, y = data(54)
+    history = model.fit(x, y, batch_size=BATCH, epochs=2, shuffle=False, verbose=0)
     return {"weights": model.get_weights(), "history": history.history}
 
 
@@ -191,8 +191,8 @@ def compiled_by_xla(place):
     folder = os.path.join(place.folder, f"xla{place.rank if place.strategy else 'alone'}")
     os.environ["XLA_FLAGS"] = f"--xla_dump_to={folder} --xla_dump_hlo_as_text"
     model = _build(place, jit_compile=True)
-    x, y = _data(18)
-    model.fit(x, y, batch_size=_BATCH, shuffle=False, verbose=0)
+    x, y = data(18)
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     programs = []
     for name in os.listdir(folder):
         if name.endswith("before_optimizations.txt"):
@@ -200,108 +200,6 @@ def compiled_by_xla(place):
                 programs.append(file.read())
     products = max(text.count(" dot(") for text in programs)
     return {"jit_compile": bool(model.jit_compile), "most products": products}
-
-
-# --- loops of one's own ---------------------------------------------------------------------------
-
-
-def _own_loop(place, loop):
-    with place.scope():
-        model = keras.Sequential(_layers())
-        optimizer = keras.optimizers.Adam(0.02, epsilon=1e-4)
-        optimizer.build(model.trainable_variables)
-    x, y = _data(6 * _BATCH)
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(_BATCH, drop_remainder=True)
-    if place.strategy is not None:
-        batches = place.strategy.experimental_distribute_dataset(batches)
-
-    def step(features, labels):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(model(features) - labels)) / _BATCH
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
-
-    losses = loop(place, step, batches)
-    return {"weights": model.get_weights(), "losses": losses}
-
-
-@case
-def while_loop_around_run(place):
-    def loop(place, step, batches):
-        @tf.function
-        def six_steps(iterator):
-            def body(i, losses):
-                loss = place.reduce(place.run(step, *next(iterator)))
-                return i + 1, losses.write(i, loss)
-
-            losses = tf.TensorArray(tf.float32, 6)
-            _, losses = tf.while_loop(lambda i, _: i < 6, body, (0, losses))
-            return losses.stack()
-
-        return six_steps(iter(batches))
-
-    return _own_loop(place, loop)
-
-
-@case
-def for_loop_over_a_dataset(place):
-    """AutoGraph makes a loop of `for`, the collectives are in its body."""
-
-    def loop(place, step, batches):
-        @tf.function
-        def epoch(data):
-            total = 0.0
-            for features, labels in data:
-                total += place.reduce(place.run(step, features, labels))
-            return total
-
-        return epoch(batches)
-
-    return _own_loop(place, loop)
-
-
-@case
-def loop_within_run(place):
-    """The loop is inside the function that `run` is given."""
-
-    def loop(place, step, batches):
-        def steps(iterator):
-            total = tf.constant(0.0)
-            for _ in tf.range(6):
-                features, labels = next(iterator)
-                total += step(features, labels)
-            return total
-
-        run = tf.function(lambda iterator: place.run(tf.function(steps), iterator))
-        return place.reduce(run(iter(batches)))
-
-    return _own_loop(place, loop)
-
-
-@case
-def compiled_gradients_in_a_loop(place):
-    """XLA compiles loss and gradients; the collectives are outside of what it compiles."""
-    with place.scope():
-        model = keras.Sequential(_layers())
-        optimizer = keras.optimizers.SGD(0.05)
-        optimizer.build(model.trainable_variables)
-
-    @tf.function(jit_compile=True)
-    def gradients(x, y):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(model(x) - y)) / _BATCH
-        return tape.gradient(loss, model.trainable_variables)
-
-    def step(x, y):
-        optimizer.apply(gradients(x, y), model.trainable_variables)
-
-    run = tf.function(lambda x, y: place.run(step, x, y))
-    x, y = _data(3 * _BATCH)
-    for i in range(0, len(x), _BATCH):
-        rows = slice(i, i + _BATCH)
-        run(tf.constant(place.mine(x[rows])), tf.constant(place.mine(y[rows])))
-    return {"weights": model.get_weights()}
 
 
 # --- jit_compile ----------------------------------------------------------------------------------
@@ -390,35 +288,13 @@ def new_shapes(place):
 
 
 @case
-def shapes_that_differ_between_ranks(place):
-    """In a loop of one's own a rank may see other shapes than the others: it traces alone."""
-    with place.scope():
-        model = keras.Sequential([keras.layers.Input([None, 3]), keras.layers.Dense(1)])
-        optimizer = keras.optimizers.SGD(0.05)
-        optimizer.build(model.trainable_variables)
-
-    def step(x):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(model(x)))
-        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-
-    run = tf.function(lambda x: place.run(step, x))
-    x = np.random.default_rng(0).normal(size=[2, 6, 3]).astype(np.float32)
-    for cut in (2, 4, 2):
-        # All of x in the end: alone in one piece, together cut elsewhere in each step.
-        mine = x if place.size == 1 else [x[:, :cut], x[:, cut:]][place.rank]
-        run(tf.constant(mine))
-    return {"weights": model.get_weights()}
-
-
-@case
 def fit_twice(place):
     model = _build(place)
-    x, y = _data(40)
-    first = model.fit(x, y, batch_size=_BATCH, shuffle=False, verbose=0)
+    x, y = data(40)
+    first = model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     second = model.fit(x, y, batch_size=20, epochs=3, initial_epoch=1, shuffle=False, verbose=0)
     model.compile("adam", "mae")
-    third = model.fit(x, y, batch_size=_BATCH, shuffle=False, verbose=0)
+    third = model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     losses = [one.history["loss"] for one in (first, second, third)]
     return {"weights": model.get_weights(), "losses": losses}
 
@@ -426,21 +302,20 @@ def fit_twice(place):
 @case
 def fit_after_load_model(place):
     model = _build(place, optimizer=keras.optimizers.Adam(0.02, epsilon=1e-4))
-    x, y = _data(40)
-    model.fit(x, y, batch_size=_BATCH, shuffle=False, verbose=0)
+    x, y = data(40)
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     path = os.path.join(place.folder, f"{'alone' if place.strategy is None else 'ddl'}.keras")
     model.save(path)
     with place.scope():
         loaded = keras.models.load_model(path)
     steps = int(loaded.optimizer.iterations.numpy())
-    history = loaded.fit(x, y, batch_size=_BATCH, epochs=2, shuffle=False, verbose=0)
+    history = loaded.fit(x, y, batch_size=BATCH, epochs=2, shuffle=False, verbose=0)
     return {"weights": loaded.get_weights(), "losses": history.history["loss"], "steps": steps}
 
 
 @case
 def steps_per_epoch_of_an_endless_dataset(place):
     model = _build(place, steps_per_execution=2)
-    x, y = _data(40)
-    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(_BATCH).repeat()
-    history = model.fit(data, steps_per_epoch=4, epochs=3, verbose=0)
+    endless = tf.data.Dataset.from_tensor_slices(data(40)).batch(BATCH).repeat()
+    history = model.fit(endless, steps_per_epoch=4, epochs=3, verbose=0)
     return {"weights": model.get_weights(), "history": history.history}

@@ -13,6 +13,8 @@ ROWS = 24
 
 
 def train(folder, rows):
+    import os
+
     import keras
     import numpy as np
     import tensorflow as tf
@@ -42,6 +44,9 @@ def train(folder, rows):
     # Every rank saves to the same paths, as unchanged code does.
     model.save(f"{folder}/model.keras")
     model.save_weights(f"{folder}/model.weights.h5")
+    for _ in range(5):
+        model.save_weights(f"{folder}/sharded.weights.json", max_shard_size=1e-6)
+        model.load_weights(f"{folder}/sharded.weights.json")
     model.export(f"{folder}/exported", verbose=False)
     if strategy.rank == 0:
         with open(f"{folder}/model.json", "w") as file:
@@ -58,6 +63,19 @@ def train(folder, rows):
         np.testing.assert_allclose(loaded.serve(x), predicted, rtol=1e-5, atol=1e-5)
         checkpoint = tf.train.Checkpoint(model=model)
         checkpoint.read(checkpoint.write(f"{folder}/checkpoint")).assert_consumed()
+    # All ranks keep the last two, and remove those before at the same time.
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(model=model), f"{folder}/managed", max_to_keep=2
+    )
+    for _ in range(8):
+        manager.save()
+    strategy.reduce("SUM", tf.constant(0.0), axis=None)
+    kept = [
+        f"ckpt-{number}{end}" for number in (7, 8) for end in (".data-00000-of-00001", ".index")
+    ]
+    assert sorted(os.listdir(f"{folder}/managed")) == ["checkpoint", *kept]
+    assert manager.latest_checkpoint == tf.train.latest_checkpoint(f"{folder}/managed")
+    tf.train.Checkpoint(model=model).restore(manager.latest_checkpoint).assert_consumed()
     # Last, since Keras forgets how the optimizer was made once it has written a legacy file.
     model.save(f"{folder}/model.h5")
     converted = tf.lite.TFLiteConverter.from_keras_model(model).convert()
@@ -93,8 +111,11 @@ for name in ("model.keras", "model.h5", "alone.keras"):
         model.fit(x, known["y"], verbose=0)
         assert int(model.optimizer.iterations) == 7, int(model.optimizer.iterations)
 model = keras.models.model_from_json(open(f"{folder}/model.json").read())
-model.load_weights(f"{folder}/model.weights.h5")
-check(model.predict(x, verbose=0))
+for name in ("model.weights.h5", "sharded.weights.json"):
+    for weight in model.weights:
+        weight.assign(0 * weight)
+    model.load_weights(f"{folder}/{name}")
+    check(model.predict(x, verbose=0))
 for name in ("exported", "exported alone"):
     loaded = tf.saved_model.load(f"{folder}/{name}")
     check(loaded.serve(x))

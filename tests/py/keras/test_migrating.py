@@ -1,6 +1,7 @@
 """docs/migrating.md: its programs run, and come to the same before and after."""
 
 import ast
+import importlib.util
 import json
 import pathlib
 import re
@@ -85,7 +86,18 @@ def test_from_multi_worker_mirrored_strategy(tmp_path):
             assert similar(ours[:2], theirs[:2]), (ours, theirs)
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("horovod") is None,
+    reason="Horovod is not installed; it does not install beside this TensorFlow",
+)
+def test_before_with_horovod(tmp_path):
+    before, _ = programs("Horovod")
+    (alone,) = run(before, HISTORY, 1, tmp_path, env_by_rank={0: NO_DDL})
+    assert alone[0]["loss"][-1] < 0.7 * alone[0]["loss"][0]
+
+
 def test_from_horovod(tmp_path):
+    """The program before is parsed only: see above."""
     before, after = programs("Horovod")
     ast.parse(before)
     assert "hvd" not in after

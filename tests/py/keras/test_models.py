@@ -9,12 +9,8 @@ RTOL = 2e-5
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return run_cases("model_cases", tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory):
-    return run_cases("several_model_cases", tmp_path_factory.mktemp("several"))
+    modules = ("model_cases", "several_model_cases")
+    return run_cases(*modules, folder=tmp_path_factory.mktemp("models"), timeout=400)
 
 
 @pytest.mark.parametrize("name", ["several_inputs_and_outputs", "subclassed", "nested_models"])
@@ -32,6 +28,13 @@ def test_how_models_are_made(results, name):
 def test_kinds_of_layers(results, name):
     # A bias whose gradient is zero but for rounding moves by little, in any direction.
     results.check(name, RTOL, atol=5e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["masked mean", "masked sum", "masked mean, eager", "weighted_mean"]
+)
+def test_means_over_what_is_not_masked_or_by_weights(results, name):
+    results.check(name, RTOL)
 
 
 @pytest.mark.parametrize(
@@ -73,5 +76,5 @@ def test_transformers_of_keras_hub(results, name):
         "one_loss_of_two_models",
     ],
 )
-def test_several_models_and_optimizers(several, name):
-    several.check(name, RTOL)
+def test_several_models_and_optimizers(results, name):
+    results.check(name, RTOL)

@@ -9,7 +9,7 @@ RTOL, ATOL = 1e-9, 1e-12  # float64
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return run_cases("optimizer_cases", tmp_path_factory.mktemp("optimizers"))
+    return run_cases("optimizer_cases", folder=tmp_path_factory.mktemp("optimizers"))
 
 
 OPTIMIZERS = [

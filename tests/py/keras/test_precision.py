@@ -10,7 +10,7 @@ FLOAT16, BFLOAT16 = 2e-3, 2e-2
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return run_cases("precision_cases", tmp_path_factory.mktemp("precision"))
+    return run_cases("precision_cases", folder=tmp_path_factory.mktemp("precision"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ RTOL = 1e-5
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return run_cases("running_cases", tmp_path_factory.mktemp("running"))
+    return run_cases(
+        "running_cases", "loop_cases", folder=tmp_path_factory.mktemp("running"), timeout=300
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ def test_logs_of_a_train_step_of_ones_own(results, name):
     [
         *["while_loop_around_run", "for_loop_over_a_dataset", "loop_within_run"],
         *["compiled_gradients_in_a_loop", "shapes_that_differ_between_ranks"],
+        *["metrics_by_hand", "loop_without_run"],
     ],
 )
 def test_a_loop_of_ones_own(results, name):
@@ -82,4 +85,9 @@ def test_what_xla_cannot_compile_is_named(results):
 
 @pytest.mark.parametrize("name", ["new_shapes", "fit_twice", "fit_after_load_model"])
 def test_again_and_again(results, name):
+    results.check(name, RTOL)
+
+
+@pytest.mark.parametrize("name", ["first_called_outside_of_the_scope", "layers_adapted_before"])
+def test_what_is_built_outside_of_the_scope(results, name):
     results.check(name, RTOL)

@@ -166,3 +166,32 @@ def test_two_ranks_get_as_far_as_one_process(name, results):
         assert value > bound if bound > 0 else value < -bound, value
     expected, found = _load(results["plain"], name), _load(results["two"], name)
     assert set(expected) == set(found)
+
+
+def _events(folder):
+    """Of the event files that TensorBoard reads: by folder and tag, (step, value) in order."""
+    import tensorflow as tf
+
+    found = {}
+    files = sorted(folder.rglob("events.out.tfevents.*"))
+    for file in files:
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "scalars":
+                    number = float(tf.make_ndarray(value.tensor))
+                    name = f"{file.parent.relative_to(folder)}: {value.tag}"
+                    found.setdefault(name, []).append((event.step, number))
+    return [str(file.parent.relative_to(folder)) for file in files], found
+
+
+@pytest.mark.timeout(900)
+def test_tensorboard_s_files_are_written_once(results):
+    """By the tutorial's callback, in the folder in which all ranks run."""
+    expected, single = _events(results["plain"] / "written" / "logs")
+    folders, found = _events(results["two"] / "written" / "logs")
+    assert folders == expected and "train" in folders
+    assert found.keys() == single.keys() and any("loss" in name for name in found)
+    for name, numbers in single.items():
+        assert [step for step, _ in found[name]] == [step for step, _ in numbers], name
+        values = [value for _, value in found[name]]
+        assert values == pytest.approx([value for _, value in numbers], rel=1e-4), name

@@ -63,6 +63,8 @@ def variables(folder):
         for read in (
             lambda v: v.numpy(),
             lambda v: tf.add(v, 0),
+            lambda v: tf.subtract(v, 0),  # read in another way than by `add`
+            lambda v: tf.raw_ops.Mul(x=v, y=1),
             lambda v: v + 0,
             tf.convert_to_tensor,
             lambda v: tf.function(lambda: v + 0)(),

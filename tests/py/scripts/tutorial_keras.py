@@ -66,7 +66,7 @@ class PrintLR(keras.callbacks.Callback):
 
 
 callbacks = [
-    keras.callbacks.CSVLogger("./log.csv"),
+    keras.callbacks.TensorBoard(log_dir="./logs"),
     keras.callbacks.ModelCheckpoint(filepath=checkpoint_prefix, save_weights_only=True),
     keras.callbacks.LearningRateScheduler(decay),
     PrintLR(),
