@@ -21,6 +21,7 @@ class _Config(ctypes.Structure):
         ("cuda_libraries", ctypes.c_char_p),
         ("only_nccl", ctypes.c_int32),
         ("only_cuda", ctypes.c_int32),
+        ("share", ctypes.c_int32),
     ]
 
 
@@ -56,6 +57,7 @@ def _config(ordinal: int, options: Any) -> _Config:
         cuda_libraries=options.cuda_library.encode(),
         only_nccl=int(bool(options.nccl_library)),
         only_cuda=int(bool(options.cuda_library)),
+        share=int(options.share_gpus),
     )
 
 

@@ -51,7 +51,10 @@ def choose(here: Cluster, options: Options, environ: Mapping[str, str] | None = 
     ordinal = int(mine.name.rpartition(":")[2])
     try:
         tf.config.set_visible_devices([mine], "GPU")
-        tf.config.experimental.set_memory_growth(mine, True)
+        try:
+            tf.config.experimental.set_memory_growth(mine, True)
+        except ValueError:  # the program has set a limit of its own: it has said what it wants
+            pass
     except RuntimeError:  # TensorFlow has initialised its devices already, with all of them
         return Device(_tf_compat.resolve_device(f"/device:GPU:{visible.index(mine)}"), ordinal)
     return Device(_tf_compat.resolve_device("/device:GPU:0"), ordinal)

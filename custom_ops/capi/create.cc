@@ -12,6 +12,7 @@
 #include "comm/host.h"
 #include "engine/engine.h"
 #include "engine/recorder.h"
+#include "nccl/device.h"
 #include "nccl/nccl_communicator.h"
 
 namespace {
@@ -81,7 +82,11 @@ DeviceOffer OfferOf(const ddl_gpu_config& gpu) {
   std::shared_ptr<const tf_ddl::DeviceLibraries> libraries;
   const Status status = tf_ddl::DeviceLibraries::Open(PathsOf(gpu), &libraries);
   offer.why_not = status.message();
-  if (status.ok()) offer.version = libraries->nccl_version();
+  offer.share = gpu.share != 0;
+  if (status.ok()) {
+    offer.version = libraries->nccl_version();
+    offer.uuid = tf_ddl::Device::Uuid(*libraries, gpu.ordinal);
+  }
   return offer;
 }
 

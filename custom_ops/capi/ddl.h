@@ -55,6 +55,7 @@ typedef struct {
   const char* cuda_libraries;
   int32_t only_nccl;
   int32_t only_cuda;
+  int32_t share;  // other ranks may use the same GPU
 } ddl_gpu_config;
 
 // Without a GPU. Ranks with and without one may be in one job.

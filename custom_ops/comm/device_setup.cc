@@ -18,11 +18,13 @@ const char* NameOf(DeviceWish wish) {
   return wish == DeviceWish::kAuto ? "auto" : wish == DeviceWish::kHost ? "host" : "nccl";
 }
 
-// "<wish> <ordinal> <version>\n<bytes of why_not>\n<why_not><id>"
+// "<wish> <ordinal> <version> <uuid> <share> <bytes of why_not>\n<why_not><id>"
 std::string Serialize(const DeviceOffer& offer, const std::string& id) {
   std::ostringstream text;
   text << static_cast<int>(offer.wish) << ' ' << offer.ordinal << ' '
-       << (offer.version.empty() ? "-" : offer.version) << ' ' << offer.why_not.size() << '\n'
+       << (offer.version.empty() ? "-" : offer.version) << ' '
+       << (offer.uuid.empty() ? "-" : offer.uuid) << ' ' << offer.share << ' '
+       << offer.why_not.size() << '\n'
        << offer.why_not << id;
   return text.str();
 }
@@ -31,7 +33,11 @@ bool Parse(const std::string& text, DeviceOffer* offer, std::string* id) {
   std::istringstream in(text);
   int wish = 0;
   size_t bytes = 0;
-  if (!(in >> wish >> offer->ordinal >> offer->version >> bytes) || in.get() != '\n') return false;
+  if (!(in >> wish >> offer->ordinal >> offer->version >> offer->uuid >> offer->share >> bytes) ||
+      in.get() != '\n') {
+    return false;
+  }
+  if (offer->uuid == "-") offer->uuid.clear();
   if (wish < 0 || wish > 2) return false;
   const size_t at = static_cast<size_t>(in.tellg());
   if (bytes > text.size() - at) return false;
@@ -73,6 +79,17 @@ Status Decide(const std::vector<DeviceOffer>& offers,
     } else if (offer.version != first->version) {
       decision->reason =
           who + " has NCCL " + offer.version + ", " + name(first_rank) + " NCCL " + first->version;
+    }
+  }
+  for (size_t rank = 1; rank < offers.size(); ++rank) {
+    const DeviceOffer& offer = offers[rank];
+    for (size_t other = 0; other < rank && !offer.uuid.empty(); ++other) {
+      if (offers[other].uuid != offer.uuid || (offer.share && offers[other].share)) continue;
+      return InvalidArgument(
+          name(static_cast<int>(other)) + " and " + name(static_cast<int>(rank)) +
+          " have come to the same GPU, number " + std::to_string(offer.ordinal) +
+          ". Start them by ddlrun, or give each DDL_LOCAL_RANK and DDL_LOCAL_SIZE, by which it "
+          "takes its own; DDL_SHARE_GPUS=1 lets them share it");
     }
   }
   decision->use = decision->reason.empty();

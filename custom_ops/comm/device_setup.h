@@ -26,6 +26,8 @@ struct DeviceOffer {
   int ordinal = -1;     // of its GPU; -1: it uses none
   std::string why_not;  // "" or why its GPU's library cannot be used
   std::string version;  // of the library, must be the same on every rank
+  std::string uuid;     // of the GPU, in all the world; "" if it is not known
+  bool share = false;   // other ranks may use the same GPU
 };
 
 // How a communicator is made; nccl/ outside of tests.
@@ -45,8 +47,9 @@ struct DeviceOutcome {
   std::string reason;
 };
 
-// All ranks call it at the same time. Errors: ranks that want different things, no communicator
-// although kDevice is wanted, a rank that died or is silent until `deadline`.
+// All ranks call it at the same time. Errors: ranks that want different things, ranks that have
+// come to the same GPU without being told to share it, no communicator although kDevice is wanted,
+// a rank that died or is silent until `deadline`.
 Status SetUpDevices(Communicator* communicator, DeviceOffer offer, const DeviceFactory& factory,
                     Deadline deadline, DeviceOutcome* outcome);
 

@@ -17,6 +17,10 @@ using CuModule = struct CuModuleHandle*;
 using CuFunction = struct CuFunctionHandle*;
 using CuPointer = unsigned long long;  // CUdeviceptr
 
+struct CuUuid {
+  char bytes[16];
+};
+
 enum CuResult : int {
   kCudaSuccess = 0,
   kCudaErrorInvalidValue = 1,
@@ -53,6 +57,7 @@ constexpr int kOldestCudaDriver = 11000;
   F(device_get_count, cuDeviceGetCount, "2.0", CuResult, (int*))                               \
   F(device_get, cuDeviceGet, "2.0", CuResult, (CuDevice*, int))                                \
   F(device_get_name, cuDeviceGetName, "2.0", CuResult, (char*, int, CuDevice))                 \
+  F(device_get_uuid, cuDeviceGetUuid, "9.2", CuResult, (CuUuid*, CuDevice))                    \
   F(device_get_attribute, cuDeviceGetAttribute, "2.0", CuResult, (int*, int, CuDevice))        \
   F(device_total_mem, cuDeviceTotalMem_v2, "3.2", CuResult, (size_t*, CuDevice))               \
   F(primary_ctx_retain, cuDevicePrimaryCtxRetain, "7.0", CuResult, (CuContext*, CuDevice))     \

@@ -1,5 +1,7 @@
 #include "nccl/device.h"
 
+#include <cstdio>
+
 namespace tf_ddl {
 
 ScopedContext::ScopedContext(const CudaApi& cuda, CuContext context) : cuda_(cuda) {
@@ -33,6 +35,23 @@ Status Device::Open(std::shared_ptr<const DeviceLibraries> libraries, int ordina
   opened->context_ = context;
   *device = std::move(opened);
   return OkStatus();
+}
+
+std::string Device::Uuid(const DeviceLibraries& libraries, int ordinal) {
+  const CudaApi& cuda = libraries.cuda();
+  CuDevice device = 0;
+  CuUuid uuid = {};
+  if (cuda.device_get(&device, ordinal) != kCudaSuccess ||
+      cuda.device_get_uuid(&uuid, device) != kCudaSuccess) {
+    return "";
+  }
+  std::string text;
+  for (const char byte : uuid.bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned char>(byte));
+    text += digits;
+  }
+  return text;
 }
 
 Device::~Device() {

@@ -45,6 +45,8 @@ class Device : public std::enable_shared_from_this<Device> {
   static Status Open(std::shared_ptr<const DeviceLibraries> libraries, int ordinal,
                      std::shared_ptr<Device>* device);
   ~Device();
+  // Of GPU `ordinal`: 32 hexadecimal digits; "" if the driver does not say.
+  static std::string Uuid(const DeviceLibraries& libraries, int ordinal);
 
   const CudaApi& cuda() const { return libraries_->cuda(); }
   const DeviceLibraries& libraries() const { return *libraries_; }

@@ -34,7 +34,9 @@ Status Launcher::Init() {
   return Kernels::Load(device_, ShippedKernels(), &kernels_);
 }
 
-Status Launcher::MeasureLinks() { return LinkProbe(this).Run(&links_); }
+Status Launcher::MeasureLinks(int64_t many_bytes) {
+  return LinkProbe(this, many_bytes).Run(&links_);
+}
 
 std::vector<CuStream> Launcher::Streams() const {
   std::vector<CuStream> streams = dimensions_;

@@ -28,7 +28,7 @@ class Launcher {
 
   Status Init();
   // All ranks at the same time, before the first Launch: what is measured is what plans cost.
-  Status MeasureLinks();
+  Status MeasureLinks(int64_t many_bytes);
   const DeviceLinks& links() const { return links_; }
   // Afterwards job->end is recorded behind everything that the collective does.
   Status Launch(Job* job);

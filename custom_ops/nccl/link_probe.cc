@@ -25,6 +25,7 @@ Launcher::LinkProbe::~LinkProbe() {
 
 Status Launcher::LinkProbe::Run(DeviceLinks* links) {
   DeviceTimes times;
+  times.many_bytes = many_bytes_;
   const Status status = Issue(&times);
   if (!status.ok()) return status.Prefixed("while the links of the GPUs were measured");
   cuda_.mem_free(memory_);
@@ -35,7 +36,7 @@ Status Launcher::LinkProbe::Run(DeviceLinks* links) {
 
 Status Launcher::LinkProbe::Issue(DeviceTimes* times) {
   const Device& device = *l_.device_;
-  const size_t bytes = 2 * kManyBytes;  // what is packed, and where to
+  const size_t bytes = 2 * many_bytes_;  // what is packed, and where to
   Status status = device.Check(cuda_.mem_alloc(&memory_, bytes), "cuMemAlloc");
   if (!status.ok()) {
     return Internal(status.message() + ", for " + std::to_string(bytes) +
@@ -61,7 +62,7 @@ Status Launcher::LinkProbe::Issue(DeviceTimes* times) {
   // The streams do not wait for each other: what is measured has to.
   DDL_RETURN_IF_ERROR(Finish());
   const int hosts = static_cast<int>(l_.topology_.hosts.size());
-  if (DevicePlanCandidates(l_.topology_, l_.links_, kManyBytes).size() > 1) {
+  if (DevicePlanCandidates(l_.topology_, l_.links_, many_bytes_).size() > 1) {
     std::vector<NcclComm> lines;
     DDL_RETURN_IF_ERROR(l_.Lines({{l_.topology_.size() / hosts, hosts}, 0}, &lines));
     DDL_RETURN_IF_ERROR(AllReduces(lines[0], l_.dimensions_[0], &times->local));
@@ -70,14 +71,14 @@ Status Launcher::LinkProbe::Issue(DeviceTimes* times) {
     DDL_RETURN_IF_ERROR(Finish());
   }
   for (const bool many : {false, true}) {
-    const int64_t count = (many ? kManyBytes : kFewBytes) / kFloat;
+    const int64_t count = (many ? many_bytes_ : kFewBytes) / kFloat;
     void* from = reinterpret_cast<void*>(memory_);
     const std::vector<TensorSegment> tensor = {{from, from, count}};
     const Packing packing = PackTogether(tensor, kFloat);
     DDL_RETURN_IF_ERROR(Repeat(
         l_.front_, many ? kManyCalls : kFewCalls, many ? &times->pack.many : &times->pack.few, [&] {
           return l_.kernels_->Pack(tensor, packing, DType::kFloat32, WireFormat::kAsIs,
-                                   memory_ + kManyBytes, l_.front_);
+                                   memory_ + many_bytes_, l_.front_);
         }));
   }
   DDL_RETURN_IF_ERROR(Finish());
@@ -88,7 +89,7 @@ Status Launcher::LinkProbe::AllReduces(NcclComm comm, CuStream stream, TwoTimes*
   const NcclApi& nccl = l_.device_->libraries().nccl();
   for (const bool many : {false, true}) {
     void* memory = reinterpret_cast<void*>(memory_);
-    const size_t count = (many ? kManyBytes : kFewBytes) / kFloat;
+    const size_t count = (many ? many_bytes_ : kFewBytes) / kFloat;
     DDL_RETURN_IF_ERROR(
         Repeat(stream, many ? kManyCalls : kFewCalls, many ? &times->many : &times->few, [&] {
           return l_.comms_->Settle(
@@ -148,7 +149,7 @@ Status Launcher::LinkProbe::Share(DeviceTimes* times) {
   void* memory = reinterpret_cast<void*>(memory_);
   double unused = 0;
   // Out of place, since Repeat calls it twice.
-  void* sum = reinterpret_cast<void*>(memory_ + kManyBytes);
+  void* sum = reinterpret_cast<void*>(memory_ + many_bytes_);
   DDL_RETURN_IF_ERROR(Repeat(l_.flat_, 1, &unused, [&] {
     return l_.comms_->Settle(
         device.libraries().nccl().all_reduce(memory, sum, std::size(values), kNcclFloat64, kNcclSum,
@@ -156,13 +157,13 @@ Status Launcher::LinkProbe::Share(DeviceTimes* times) {
         flat, "ncclAllReduce");
   }));
   DDL_RETURN_IF_ERROR(Finish());
-  DDL_RETURN_IF_ERROR(
-      device.Check(cuda_.memcpy_dtoh(values, memory_ + kManyBytes, sizeof values), "cuMemcpyDtoH"));
-  *times = {{values[0], values[1]},
-            {values[2], values[3]},
-            {values[4], values[5]},
-            {values[6], values[7]},
-            values[8]};
+  DDL_RETURN_IF_ERROR(device.Check(cuda_.memcpy_dtoh(values, memory_ + many_bytes_, sizeof values),
+                                   "cuMemcpyDtoH"));
+  times->flat = {values[0], values[1]};
+  times->local = {values[2], values[3]};
+  times->between = {values[4], values[5]};
+  times->pack = {values[6], values[7]};
+  times->grouped = values[8];
   return OkStatus();
 }
 

@@ -18,7 +18,9 @@ namespace tf_ddl {
 
 class Launcher::LinkProbe {
  public:
-  explicit LinkProbe(Launcher* launcher) : l_(*launcher), cuda_(l_.cuda_) {}
+  // `many_bytes`: of the large calls.
+  LinkProbe(Launcher* launcher, int64_t many_bytes)
+      : l_(*launcher), cuda_(l_.cuda_), many_bytes_(many_bytes) {}
   ~LinkProbe();
 
   // All ranks at the same time, on the launch thread.
@@ -44,6 +46,7 @@ class Launcher::LinkProbe {
 
   Launcher& l_;
   const CudaApi& cuda_;
+  const int64_t many_bytes_;
   CuPointer memory_ = 0;
   std::vector<Stretch> stretches_;
 };

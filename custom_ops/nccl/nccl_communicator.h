@@ -34,6 +34,7 @@ struct NcclOptions {
   // Measure them when all ranks have met (nccl/link_probe.h). The same on every rank. Not where
   // runs are to be repeatable: which plan is chosen depends on it, and whether tensors are packed.
   bool measure_links = false;
+  int64_t measured_bytes = kManyBytes;  // of large calls; more than kFewBytes, a multiple of 16
   // Collectives are launched by communicators that are split from the non-blocking one and block:
   // NCCL starts a thread for every call of a non-blocking one.
   bool blocking_launches = true;

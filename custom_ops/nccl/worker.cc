@@ -63,7 +63,9 @@ Status Worker::InitLaunchThread() {
   DDL_RETURN_IF_ERROR(device_->MakeCurrent());
   DDL_RETURN_IF_ERROR(launcher_.Init());
   DDL_RETURN_IF_ERROR(comms_->Init());
-  if (options_.measure_links && options_.size > 1) DDL_RETURN_IF_ERROR(launcher_.MeasureLinks());
+  if (options_.measure_links && options_.size > 1) {
+    DDL_RETURN_IF_ERROR(launcher_.MeasureLinks(options_.measured_bytes));
+  }
   comms_->SetUp();
   return OkStatus();
 }

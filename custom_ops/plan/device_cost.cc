@@ -54,9 +54,9 @@ int PerHost(const Topology& topology) {
 }
 
 // Times lie on a line: alpha, and beta for one byte more.
-LinkCost LineThrough(const TwoTimes& times) {
+LinkCost LineThrough(const TwoTimes& times, int64_t many_bytes) {
   LinkCost line;
-  line.beta = (times.many - times.few) / static_cast<double>(kManyBytes - kFewBytes);
+  line.beta = (times.many - times.few) / static_cast<double>(many_bytes - kFewBytes);
   line.beta = std::max(line.beta, kLeastBeta);
   line.alpha = std::max(0.0, times.few - line.beta * kFewBytes);
   return line;
@@ -103,14 +103,14 @@ DeviceLinks UsualDeviceLinks() {
 DeviceLinks FitDeviceLinks(const DeviceTimes& times, const Topology& topology) {
   DeviceLinks links = UsualDeviceLinks();
   if (times.pack.many > 0) {
-    const LinkCost line = LineThrough(times.pack);
+    const LinkCost line = LineThrough(times.pack, times.many_bytes);
     links.launch = line.alpha;
     links.memory_beta = line.beta / 2;  // read and written
   }
   if (times.grouped > 0 && times.flat.many > 0) {
     links.call = std::max(0.0, (times.grouped - times.flat.few) / (kGroupedTensors - 1));
   }
-  if (times.flat.many > 0) links.flat = LineThrough(times.flat);
+  if (times.flat.many > 0) links.flat = LineThrough(times.flat, times.many_bytes);
   // A dimension's line is a flat all-reduce of its ranks; with one host, or one rank on each, the
   // flat one is the only line.
   DeviceLinks units = links;
@@ -120,11 +120,13 @@ DeviceLinks FitDeviceLinks(const DeviceTimes& times, const Topology& topology) {
   const TwoTimes& between = per_host == 1 ? times.flat : times.between;
   if (per_host > 1 && local.many > 0) {
     const Parts parts = Cost({per_host, 1}, units, 2, 1);
-    links.local = PerStep(LineThrough(local), links.launch, parts.steps, parts.local);
+    links.local =
+        PerStep(LineThrough(local, times.many_bytes), links.launch, parts.steps, parts.local);
   }
   if (per_host > 0 && hosts > 1 && between.many > 0) {
     const Parts parts = Cost({hosts, hosts}, units, 2, per_host);
-    links.between = PerStep(LineThrough(between), links.launch, parts.steps, parts.between);
+    links.between =
+        PerStep(LineThrough(between, times.many_bytes), links.launch, parts.steps, parts.between);
   }
   return links;
 }

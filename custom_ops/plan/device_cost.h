@@ -37,7 +37,7 @@ struct TwoTimes {
   double many = 0;  // 0: not measured
 };
 constexpr int64_t kFewBytes = 4096;
-constexpr int64_t kManyBytes = 16 << 20;
+constexpr int64_t kManyBytes = 16 << 20;  // usually
 constexpr int kGroupedTensors = 32;
 
 // What was measured on a job's GPUs. Along a dimension: all its lines at the same time.
@@ -47,6 +47,7 @@ struct DeviceTimes {
   TwoTimes between;    // among the ranks at one place of their hosts
   TwoTimes pack;       // our kernel copies so many bytes
   double grouped = 0;  // kFewBytes in kGroupedTensors tensors, in one group of calls
+  int64_t many_bytes = kManyBytes;
 };
 
 // The links that explain the times; those of which nothing was measured are the usual ones. Never

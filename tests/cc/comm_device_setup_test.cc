@@ -15,7 +15,7 @@ namespace tf_ddl {
 namespace {
 
 struct Rank {
-  DeviceOffer offer{DeviceWish::kAuto, 0, "", "2.28.3"};
+  DeviceOffer offer{DeviceWish::kAuto, 0, "", "2.28.3", "", false};
   Status make_id;
   Status create;            // what it says at once; with waits: once it is told to give up
   bool waits = false;       // for ranks that do not come
@@ -182,6 +182,28 @@ TEST(DeviceSetup, DifferentWishesAreAnError) {
                                          " has gpu_reduction=host: every rank needs the same "
                                          "settings");
   }
+}
+
+TEST(DeviceSetup, RanksThatHaveComeToOneGpuAreToldSo) {
+  for (const bool shares : {false, true}) {  // both have to
+    std::vector<Rank> ranks(3);
+    ranks[0].offer.uuid = "aa";
+    ranks[1].offer.uuid = ranks[2].offer.uuid = "bb";
+    ranks[1].offer.share = shares;
+    for (const Seen& each : Try(ranks)) {
+      EXPECT_EQ(each.status.code(), Code::kInvalidArgument);
+      EXPECT_EQ(each.status.message().rfind(
+                    Named(1) + " and " + Named(2) + " have come to the same GPU, number 0. ", 0),
+                0u)
+          << each.status.message();
+    }
+  }
+  std::vector<Rank> ranks(3);
+  for (Rank& rank : ranks) {
+    rank.offer.uuid = "aa";
+    rank.offer.share = true;
+  }
+  for (const Seen& each : Try(ranks)) EXPECT_TRUE(each.status.ok()) << each.status.message();
 }
 
 TEST(DeviceSetup, RanksWithoutAGpuOrWithAnotherNcclAreReasons) {

@@ -63,6 +63,54 @@ TEST(NcclOrder, TensorsAreWaitedFor) {
   EXPECT_STREQ(fake.misuse(), "");
 }
 
+// What TensorFlow issues behind a gradient runs while that is still reduced.
+TEST(NcclOrder, TheStreamThatComputesWaitsForNothing) {
+  Fake fake;
+  NcclWorld world({2});
+  ASSERT_TRUE(world.ok());
+  const TestDriver driver;
+  const CuStream stream = driver.NewStream();
+  Ends ends;
+  Bucket first(DType::kFloat32, {100}, 0, true), second(DType::kFloat32, {100}, 1, true);
+  auto collective = CollectiveOf(first, ReduceOp::kSum, {}, ends.Add(), "early");
+  collective->ready.resize(1);
+  ASSERT_TRUE(world[0].RecordReady(stream, &collective->ready[0]).ok());
+  world[0].Start(std::move(collective));
+  const Clock::time_point deadline = Clock::now() + std::chrono::seconds(20);
+  while (world[0].DescribeLast().find("early") == std::string::npos ||
+         world[0].DescribeLast().find("under way") == std::string::npos) {
+    ASSERT_LT(Clock::now(), deadline) << world[0].DescribeLast();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  CuEvent behind = nullptr;
+  ASSERT_EQ(driver.cuda().event_create(&behind, 0), kCudaSuccess);
+  ASSERT_EQ(driver.cuda().event_record(behind, stream), kCudaSuccess);
+  while (driver.cuda().event_query(behind) == kCudaErrorNotReady) {
+    ASSERT_LT(Clock::now(), deadline) << "it waits for the reduction";
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(ends.ended(), 0u) << "its peer has not come";
+  world[1].Start(CollectiveOf(second, ReduceOp::kSum, {}, ends.Add()));
+  ASSERT_TRUE(ends.Wait());
+  EXPECT_EQ(first.Wrong(2, false), "");
+  driver.cuda().event_destroy(behind);
+  driver.cuda().stream_destroy(stream);
+}
+
+// When the GPU has room for one of two, it takes what others wait for.
+TEST(NcclOrder, StreamsThatReduceAreUrgent) {
+  Fake fake;
+  NcclWorld world({2, 2});
+  ASSERT_TRUE(world.ok());
+  Ends ends;
+  const auto buckets = StartOnAll(&world, &ends, {1000, 3}, {{2, 2}, 0});
+  ASSERT_TRUE(ends.Wait());
+  ExpectRight(world, buckets);
+  EXPECT_GE(fake.calls("cuStreamCreateWithPriority"), 4 * 5);
+  EXPECT_EQ(fake.calls("cuStreamCreateWithPriority: most urgent, does not block"),
+            fake.calls("cuStreamCreateWithPriority"));
+}
+
 TEST(NcclOrder, FewTensorsAreOneGroupAndManyArePacked) {
   Fake fake;
   NcclWorld world({2});

@@ -179,6 +179,12 @@ CuResult cuDeviceGetName(char* name, int length, CuDevice) {
   std::strncpy(name, "fake GPU of host memory", length - 1);
   return kCudaSuccess;
 }
+CuResult cuDeviceGetUuid(CuUuid* uuid, CuDevice device) {
+  FAKE_ENTER_ANYWHERE();
+  std::memset(uuid->bytes, 0xFA, sizeof uuid->bytes);
+  uuid->bytes[15] = static_cast<char>(device);
+  return kCudaSuccess;
+}
 CuResult cuDeviceGetAttribute(int* value, int attribute, CuDevice) {
   FAKE_ENTER_ANYWHERE();
   *value = attribute == kCuComputeCapabilityMajor ? 9 : 0;
@@ -214,8 +220,11 @@ CuResult cuCtxGetStreamPriorityRange(int* least, int* greatest) {
   *greatest = -5;
   return kCudaSuccess;
 }
-CuResult cuStreamCreateWithPriority(CuStream* stream, unsigned int, int) {
+CuResult cuStreamCreateWithPriority(CuStream* stream, unsigned int flags, int priority) {
   FAKE_ENTER();
+  if (priority == -5 && flags == kCuStreamNonBlocking) {
+    fake_enter("cuStreamCreateWithPriority: most urgent, does not block");
+  }
   *stream = reinterpret_cast<CuStream>(new Stream);
   return kCudaSuccess;
 }

@@ -143,6 +143,20 @@ def test_a_rank_that_differs_is_the_reason_that_all_go_by_the_host(libraries, di
     assert "by way of host memory" not in results[1].stderr
 
 
+def test_ranks_that_come_to_one_gpu_are_refused(libraries):
+    """As those that are started by hand without DDL_LOCAL_RANK, on a host with several."""
+    for rank in _join(libraries, TEST_GPU="0")[0]:
+        assert rank["error"].startswith("InvalidArgumentError: rank 0 ("), rank
+        assert "and rank 1 (" in rank["error"] and "same GPU, number 0" in rank["error"]
+        assert "DDL_LOCAL_RANK" in rank["error"] and "DDL_SHARE_GPUS=1" in rank["error"]
+
+
+def test_unless_they_may_share_it(libraries):
+    environ = {"DDL_SHARE_GPUS": "1"}
+    for rank in _join((libraries[0] | environ, libraries[1]), TEST_GPU="0")[0]:
+        assert rank["used"] and "GPU 0 (" in rank["device"]
+
+
 def test_with_nccl_or_nothing_it_is_every_ranks_error(libraries):
     for rank in _join(libraries, "nccl", FAKE_NCCL_VERSION="22804")[0]:
         assert "gpu_reduction=nccl is not possible: rank 1 (" in rank["error"], rank

@@ -110,6 +110,38 @@ def test_when_tensorflow_has_taken_all_gpus_already_its_own_is_used(monkeypatch)
     assert choose(here(2, 4)) == _device.Device("/device:GPU:2", 2)
 
 
+@pytest.fixture
+def physical(monkeypatch):
+    """Three GPUs in TensorFlow's own lists, whose functions are then the real ones."""
+    from tensorflow.python.eager import context
+
+    here = context.context()
+    here._initialize_physical_devices()
+    gpus = [context.PhysicalDevice(f"/physical_device:GPU:{i}", "GPU") for i in range(3)]
+    cpus = tf.config.list_physical_devices("CPU")
+    monkeypatch.setattr(here, "_context_handle", None)
+    monkeypatch.setattr(here, "_physical_devices", [*cpus, *gpus])
+    monkeypatch.setattr(here, "_visible_device_list", [*cpus, *gpus])
+    monkeypatch.setattr(here, "_memory_growth_map", {})
+    monkeypatch.setattr(here, "_virtual_device_map", {})
+    monkeypatch.setattr(_device._tf_compat, "resolve_device", lambda name: name)
+    return gpus
+
+
+def test_tensorflow_itself_then_has_one_gpu_whose_memory_grows(physical):
+    assert choose(here(1, 3)) == _device.Device("/device:GPU:0", 1)
+    assert tf.config.get_visible_devices("GPU") == [physical[1]]
+    assert tf.config.experimental.get_memory_growth(physical[1])
+
+
+def test_a_limit_of_the_programs_own_stays(physical):
+    limit = [tf.config.LogicalDeviceConfiguration(memory_limit=1024)]
+    tf.config.set_logical_device_configuration(physical[2], limit)
+    assert choose(here(2, 3)).ordinal == 2
+    assert tf.config.get_visible_devices("GPU") == [physical[2]]
+    assert tf.config.get_logical_device_configuration(physical[2]) == limit
+
+
 def test_logical_devices_of_tensorflow_are_configured_before_they_exist():
     """The real tf.config accepts what is asked of it, as far as that goes without a GPU."""
     device = choose(here(0, 1))
