@@ -22,6 +22,7 @@ PAGES = (
     "large_batch",
     "checks",
     "keras",
+    "nccl",
 )
 
 
@@ -74,6 +75,28 @@ def test_links_lead_somewhere(root: Path) -> None:
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    ("header", "title"), [("nccl_abi.h", "NCCL's symbol"), ("cuda_abi.h", "the driver's symbol")]
+)
+def test_nccl_page_has_the_tables_of_the_sources(root: Path, header: str, title: str) -> None:
+    source = (root / "custom_ops" / "nccl" / header).read_text()
+    used = re.findall(r'F\(\w+, (\w+), "([\d.]+)"', source)
+    page = (root / "docs" / "nccl.md").read_text()
+    table = page[page.index(f"| {title} |") :].split("\n\n")[0]
+    assert len(used) > 10
+    assert re.findall(r"(?m)^\| `(\w+)` \| ([\d.]+) \|$", table) == used
+
+
+def test_nccl_page_marks_what_is_not_measured(root: Path) -> None:
+    """Each figure has its command; the commands are there."""
+    page = (root / "docs" / "nccl.md").read_text()
+    rows = re.findall(r"(?m)^\| .+ \| (.+) \| `bash (\S+) --json \S+` \|$", page)
+    assert len(rows) == 4
+    for figure, script in rows:
+        assert figure == "not yet measured" or re.search(r"\d", figure)
+        assert (root / script).exists()
 
 
 def test_benchmarks_page_lists_every_script_and_no_other(root: Path) -> None:
