@@ -40,24 +40,29 @@ def _metrics_result_or_logs(original: Callable[..., Any], model: Any, logs: Any)
 def _of_metrics(model: Any, engine: Any, logs: Any) -> list[Any]:
     """For each number of `logs` that is some metric's result here: its result over all ranks.
 
-    None for the others. A metric is recognised by its value on this rank, and by its name among
-    several; the ranks have to agree on it.
+    None for the others. A result is recognised by its value on this rank, but for rounding, which a
+    graph may do otherwise, and by its name among several; the ranks have to agree on it.
     """
     with _variables.local_reads():
-        here = model.get_metrics_result()
-    names = list(here)
+        results = keras.tree.flatten_with_path(model.get_metrics_result())
+        here = [(path, np.asarray(result)) for path, result in results]  # some are variables
     found = []
     for path, leaf in keras.tree.flatten_with_path(logs):
-        equal = [name for name in names if np.array_equal(here[name], np.asarray(leaf))]
-        best = path[-1] if path and path[-1] in equal else (equal or [None])[0]
-        found.append(-1 if best is None else names.index(best))
+        equal = [i for i, (_, result) in enumerate(here) if _is_close(result, leaf)]
+        named = [i for i in equal if path and path[-1] == here[i][0][-1]]
+        found.append((named or equal or [-1])[0])
     mine = tf.constant([found], tf.int64)
     everybodys = _structures.all_gather(engine, mine).numpy()
-    everywhere = model.get_metrics_result()
+    everywhere = [np.asarray(one) for one in keras.tree.flatten(model.get_metrics_result())]
     return [
-        everywhere[names[which[0]]] if which[0] >= 0 and np.all(which == which[0]) else None
+        everywhere[which[0]] if which[0] >= 0 and np.all(which == which[0]) else None
         for which in everybodys.T
     ]
+
+
+def _is_close(value: np.ndarray, other: Any) -> bool:
+    other = np.asarray(other)
+    return value.shape == other.shape and np.allclose(value, other, 1e-5, 0.0, equal_nan=True)
 
 
 WRAPPERS = {

@@ -25,7 +25,7 @@ def layers():
     ]
 
 
-def _build(place, kind=keras.Sequential, **compiled):
+def build(place, kind=keras.Sequential, **compiled):
     with place.scope():
         model = kind(layers())
         compiled.setdefault("optimizer", keras.optimizers.SGD(0.05, momentum=0.9))
@@ -35,7 +35,7 @@ def _build(place, kind=keras.Sequential, **compiled):
 
 def _fit(place, rows=61, epochs=2, kind=keras.Sequential, **compiled):
     """7 steps per epoch; in the last one only rank 0 has rows."""
-    model = _build(place, kind, **compiled)
+    model = build(place, kind, **compiled)
     x, y = data(rows)
     history = model.fit(
         x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, validation_data=(x, y)
@@ -65,7 +65,7 @@ _register("run_eagerly and steps_per_execution", run_eagerly=True, steps_per_exe
 
 @case
 def unrolled_steps(place):
-    model = _build(place, steps_per_execution=4)
+    model = build(place, steps_per_execution=4)
     model.unrolled_steps_per_execution = 2
     x, y = data(72)
     model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
@@ -76,7 +76,7 @@ def unrolled_steps(place):
 
 
 def _on_batches(place, part, **compiled):
-    model = _build(place, **compiled)
+    model = build(place, **compiled)
     x, y = data(3 * BATCH)
     weight = np.linspace(0.5, 1.5, 3 * BATCH)
     logs = []
@@ -156,7 +156,7 @@ class WithOwnLoss(keras.Sequential):
 
 
 def _fit_overridden(place, kind, **compiled):
-    model = _build(place, kind, **compiled)
+    model = build(place, kind, **compiled)
     x, y = data(54)
     history = model.fit(x, y, batch_size=BATCH, epochs=2, shuffle=False, verbose=0)
     return {"weights": model.get_weights(), "history": history.history}
@@ -182,6 +182,44 @@ def overridden_train_step_in_a_loop(place):
     return _fit_overridden(place, Overridden, steps_per_execution=2)
 
 
+class SumAndMean(keras.metrics.Metric):
+    """Two results by name, one of which is a quotient that a graph may round otherwise."""
+
+    def __init__(self):
+        super().__init__(name="errors")
+        self.total = self.add_variable([], "zeros", name="total")
+        self.rows = self.add_variable([], "zeros", name="rows")
+
+    def update_state(self, y, y_pred, sample_weight=None):
+        self.total.assign(self.total + tf.reduce_sum(tf.abs(y - y_pred)))
+        self.rows.assign_add(tf.cast(tf.shape(y)[0], tf.float32))
+
+    def result(self):
+        return {"sum": self.total, "mean": self.total / self.rows}
+
+
+class Adversarial(keras.Sequential):
+    """Trains on rows that were moved along the gradient, and logs one number more."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = self.compute_loss(x, y, self(x, training=True))
+        logs = super().train_step((x + 0.01 * tf.sign(tape.gradient(loss, x)), y))
+        return {**logs, "before": loss}
+
+
+@case
+def overridden_train_step_with_more_logs(place):
+    model = build(place, Adversarial)
+    model.compile(keras.optimizers.SGD(0.05), "mse", metrics=[SumAndMean()])
+    x, y = data(54)
+    fitted = {"batch_size": BATCH, "epochs": 2, "shuffle": False, "verbose": 0}
+    history = model.fit(x, y, validation_data=(x, y), **fitted)
+    return {"weights": model.get_weights(), "history": history.history}
+
+
 # --- jit_compile, first ---
 
 
@@ -190,7 +228,7 @@ def compiled_by_xla(place):
     """What XLA writes down of the programs that it compiles, for the first case that uses it."""
     folder = os.path.join(place.folder, f"xla{place.rank if place.strategy else 'alone'}")
     os.environ["XLA_FLAGS"] = f"--xla_dump_to={folder} --xla_dump_hlo_as_text"
-    model = _build(place, jit_compile=True)
+    model = build(place, jit_compile=True)
     x, y = data(18)
     model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     programs = []
@@ -289,7 +327,7 @@ def new_shapes(place):
 
 @case
 def fit_twice(place):
-    model = _build(place)
+    model = build(place)
     x, y = data(40)
     first = model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     second = model.fit(x, y, batch_size=20, epochs=3, initial_epoch=1, shuffle=False, verbose=0)
@@ -301,7 +339,7 @@ def fit_twice(place):
 
 @case
 def fit_after_load_model(place):
-    model = _build(place, optimizer=keras.optimizers.Adam(0.02, epsilon=1e-4))
+    model = build(place, optimizer=keras.optimizers.Adam(0.02, epsilon=1e-4))
     x, y = data(40)
     model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
     path = os.path.join(place.folder, f"{'alone' if place.strategy is None else 'ddl'}.keras")
@@ -315,7 +353,7 @@ def fit_after_load_model(place):
 
 @case
 def steps_per_epoch_of_an_endless_dataset(place):
-    model = _build(place, steps_per_execution=2)
+    model = build(place, steps_per_execution=2)
     endless = tf.data.Dataset.from_tensor_slices(data(40)).batch(BATCH).repeat()
     history = model.fit(endless, steps_per_epoch=4, epochs=3, verbose=0)
     return {"weights": model.get_weights(), "history": history.history}

@@ -37,13 +37,20 @@ def test_one_batch_at_a_time(results, name):
     [
         *["overridden_train_step", "overridden_train_step_with_own_loss"],
         *["overridden_train_step_eager", "overridden_train_step_in_a_loop"],
+        "overridden_train_step_with_more_logs",
     ],
 )
 def test_a_train_step_of_ones_own(results, name):
     results.check(name, RTOL, only="weights")
 
 
-@pytest.mark.parametrize("name", ["overridden_train_step", "overridden_train_step_with_own_loss"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["overridden_train_step", "overridden_train_step_with_own_loss"],
+        "overridden_train_step_with_more_logs",
+    ],
+)
 def test_logs_of_a_train_step_of_ones_own(results, name):
     results.check(name, RTOL, only="history")
 
