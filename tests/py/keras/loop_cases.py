@@ -252,3 +252,27 @@ def layers_adapted_before(place):
     if place.strategy is not None:
         place.strategy.check(model)
     return {"weights": model.get_weights(), "loss": history.history["loss"]}
+
+
+@case
+def whole_program_in_the_scope(place):
+    """All of it, with callbacks that write files on one rank, as some prefer to do it."""
+    folder = f"{place.folder}/{'alone' if place.strategy is None else 'ddl'} in the scope"
+    with place.scope():
+        x, y = data(3 * BATCH + 1)
+        batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=2).batch(BATCH)
+        model = keras.Sequential([*layers(), keras.layers.BatchNormalization(trainable=False)])
+        model.compile(keras.optimizers.Adam(0.02, epsilon=1e-3), "mse", metrics=["mae"])
+        callbacks = [
+            keras.callbacks.BackupAndRestore(f"{folder}/backup"),
+            keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True),
+            keras.callbacks.ModelCheckpoint(f"{folder}/best.keras", save_best_only=True),
+            keras.callbacks.TensorBoard(f"{folder}/board", histogram_freq=1, update_freq=2),
+        ]
+        fitted = {"epochs": 3, "validation_data": batches, "callbacks": callbacks, "verbose": 0}
+        history = model.fit(batches, **fitted).history
+        loaded = keras.models.load_model(f"{folder}/best.keras")
+        outcome = {"weights": model.get_weights(), "history": history}
+        outcome["evaluate"] = model.evaluate(x, y, batch_size=BATCH, verbose=0)
+        outcome["predict"] = loaded.predict(x, verbose=0)
+        return outcome

@@ -220,6 +220,31 @@ def overridden_train_step_with_more_logs(place):
     return {"weights": model.get_weights(), "history": history.history}
 
 
+class Contrastive(keras.Sequential):
+    """Each row beside all others of the global batch, as docs/keras.md says."""
+
+    def train_step(self, data):
+        x, _ = data
+        with tf.GradientTape() as tape:
+            mine = self(x, training=True)
+            replica = tf.distribute.get_replica_context()
+            everybodys = replica.all_gather(mine, 0) if replica.num_replicas_in_sync > 1 else mine
+            alike = tf.matmul(mine, everybodys, transpose_b=True)
+            loss = tf.reduce_mean(tf.reduce_logsumexp(alike, axis=1) - 0.5 * tf.norm(mine, axis=1))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {"contrast": loss}
+
+
+@case
+def overridden_train_step_with_rows_of_all_ranks(place):
+    with place.scope():
+        model = Contrastive(layers())
+        model.compile(keras.optimizers.SGD(0.05))
+    history = model.fit(*data(54), batch_size=BATCH, epochs=2, shuffle=False, verbose=0)
+    return {"weights": model.get_weights(), "history": history.history}
+
+
 # --- jit_compile, first ---
 
 

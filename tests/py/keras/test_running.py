@@ -37,7 +37,7 @@ def test_one_batch_at_a_time(results, name):
     [
         *["overridden_train_step", "overridden_train_step_with_own_loss"],
         *["overridden_train_step_eager", "overridden_train_step_in_a_loop"],
-        "overridden_train_step_with_more_logs",
+        *["overridden_train_step_with_more_logs", "overridden_train_step_with_rows_of_all_ranks"],
     ],
 )
 def test_a_train_step_of_ones_own(results, name):
@@ -48,7 +48,7 @@ def test_a_train_step_of_ones_own(results, name):
     "name",
     [
         *["overridden_train_step", "overridden_train_step_with_own_loss"],
-        "overridden_train_step_with_more_logs",
+        *["overridden_train_step_with_more_logs", "overridden_train_step_with_rows_of_all_ranks"],
     ],
 )
 def test_logs_of_a_train_step_of_ones_own(results, name):
@@ -93,6 +93,10 @@ def test_what_xla_cannot_compile_is_named(results):
 @pytest.mark.parametrize("name", ["new_shapes", "fit_twice", "fit_after_load_model"])
 def test_again_and_again(results, name):
     results.check(name, RTOL)
+
+
+def test_a_whole_program_in_the_scope(results):
+    results.check("whole_program_in_the_scope", RTOL)
 
 
 @pytest.mark.parametrize("name", ["first_called_outside_of_the_scope", "layers_adapted_before"])
