@@ -22,7 +22,7 @@ TEST(NcclLinks, AreWhatCallsTake) {
   const DeviceLinks links = NcclDeviceLinks(world[0]);
   EXPECT_GE(links.flat.alpha, 3e-3);
   EXPECT_GE(links.flat.beta, 30e-9);
-  EXPECT_LT(links.flat.alpha, 40e-3);
+  EXPECT_LT(links.flat.alpha, 200e-3);
   EXPECT_LT(links.flat.beta, 1e-6);
   EXPECT_EQ(links.between.beta, UsualDeviceLinks().between.beta) << "there is one host";
   EXPECT_NE(world[0].Describe().find(", a flat all-reduce takes "), std::string::npos)
@@ -55,7 +55,7 @@ TEST(NcclLinks, AreTheSameOnAllRanks) {
 TEST(NcclLinks, DecideWhichPlanComesFirst) {
   for (const int slow : {4, 2}) {  // all ranks, or those along a dimension
     Fake fake;
-    fake.take(slow, 20e-3, 0);
+    fake.take(slow, 20e-3, 100e-9);  // the machine may be busy: far from what else takes time
     NcclWorld world({2, 2}, Measuring);
     ASSERT_TRUE(world.ok());
     for (const int64_t bytes : {1000, 1 << 20}) {
