@@ -105,6 +105,8 @@ class Communicator {
   virtual void AfterSleep() = 0;
   // Ends the effect of PrepareSleep, when another thread takes over the driving.
   virtual void CancelSleep() = 0;
+  // See Pair: for a thread that drives and will be back soon, as its peers' threads will.
+  virtual void HoldBells(bool hold) = 0;
   // Whether a thread that drives sees all there is to see by Poll alone: no data comes by socket.
   virtual bool all_memory() const = 0;
   // Any thread. Ends a Sleep, the current one or the next.

@@ -281,6 +281,13 @@ void PairCommunicator::CancelSleep() {
   }
 }
 
+void PairCommunicator::HoldBells(bool hold) {
+  if (failed_ || closed_) return;
+  for (Pair* pair : wires_.pairs) {
+    if (pair != nullptr) pair->HoldBells(hold);
+  }
+}
+
 void PairCommunicator::Wake() {
   if (wake_pending_.exchange(true)) return;
   const uint64_t one = 1;

@@ -50,6 +50,7 @@ class PairCommunicator : public Communicator, public PairEvents {
   void Sleep(Deadline deadline) override;
   void AfterSleep() override;
   void CancelSleep() override;
+  void HoldBells(bool hold) override;
   bool all_memory() const override { return all_memory_; }
   void Wake() override;
   void Close(const Status& status) override;

@@ -7,6 +7,13 @@
 #include "comm/sinks.h"
 
 namespace tf_ddl {
+namespace {
+
+// Up to this size a collective's tensors, and the rings that they are copied through, stay in
+// caches. Reading them in place would cost more, for the pages that have to be pinned.
+constexpr int64_t kCachedBytes = 1 << 20;
+
+}  // namespace
 
 struct PlanRun::LaneState {
   size_t lane = 0;
@@ -32,6 +39,7 @@ PlanRun::PlanRun(std::unique_ptr<Collective> collective, int max_lanes, Wires* w
   }
   // Where all ranks sum for themselves, what they sum must be the same on all.
   const bool can_narrow = collective_->dtype == DType::kFloat32 && !plan_.needs_scratch;
+  in_caches_ = elements_.count() * static_cast<int64_t>(elements_.element_bytes()) <= kCachedBytes;
   format_ = can_narrow ? collective_->wire : WireFormat::kAsIs;
 }
 
@@ -128,11 +136,13 @@ void PlanRun::PostSend(LaneState* state, const Step& step) {
     for (const iovec& piece : pieces) bytes += static_cast<int64_t>(piece.iov_len);
     meter->Begin();
   }
-  wires_->pairs[peer]->Send(TagOf(*state), rail, std::move(pieces),
-                            [this, state, peer, meter, bytes] {
-                              if (meter != nullptr) meter->End(bytes);
-                              MessageDone(state, peer);
-                            });
+  wires_->pairs[peer]->Send(
+      TagOf(*state), rail, std::move(pieces),
+      [this, state, peer, meter, bytes] {
+        if (meter != nullptr) meter->End(bytes);
+        MessageDone(state, peer);
+      },
+      in_caches_);
 }
 
 void PlanRun::PostReceive(LaneState* state, const Step& step, bool chained) {

@@ -66,6 +66,7 @@ class PlanRun {
   Wires* const wires_;
   const uint64_t sequence_;  // the how-many'th run this is
   bool queued_ = false;      // already in wires_->ready
+  bool in_caches_ = false;
   WireFormat format_ = WireFormat::kAsIs;
   std::vector<ColourQueue> colours_;
   std::vector<std::unique_ptr<LaneState>> active_;

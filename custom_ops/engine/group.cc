@@ -8,10 +8,15 @@ namespace {
 
 // Groups of less are not worth the messages about them.
 constexpr int64_t kAdaptiveBytes = 256 << 10;
+constexpr uint64_t kEpochCalls = 5;
+// On one host no link can become slow; and where calls take microseconds, messages about them and
+// the threads that these wake take more.
+constexpr int64_t kQuickBytes = 1 << 20;
+constexpr uint64_t kQuickEpochCalls = 50;
 
 }  // namespace
 
-Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options)
+Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options, bool on_one_host)
     : spec_(std::move(spec)), id_(spec_.id()), sequence_(sequence), options_(options) {
   const int n = static_cast<int>(spec_.tensors.size());
   next_call_.assign(n, 0);
@@ -28,6 +33,8 @@ Group::Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options)
   }
   adaptive_ = options.autotune && !options.deterministic &&
               spec_.kind == CollectiveKind::kAllReduce && known && bytes_ >= kAdaptiveBytes;
+  epoch_calls_ =
+      on_one_host && !spec_.device && bytes_ <= kQuickBytes ? kQuickEpochCalls : kEpochCalls;
   advice_[0].bucket_bytes = options.BucketBytes(spec_.device);
 }
 

@@ -54,10 +54,8 @@ struct Call {
 
 class Group {
  public:
-  static constexpr uint64_t kEpochCalls = 5;
-
   // `sequence`: the how-many'th group this is, the same on every rank.
-  Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options);
+  Group(GroupSpec spec, uint64_t sequence, const EngineOptions& options, bool on_one_host);
 
   const GroupSpec& spec() const { return spec_; }
   uint64_t id() const { return id_; }
@@ -85,7 +83,8 @@ class Group {
   // Whether rank 0's advice changes plans and buckets while training. Then calls come in epochs,
   // and a call waits until the advice for its epoch is there.
   bool adaptive() const { return adaptive_; }
-  uint64_t EpochOf(uint64_t call) const { return adaptive_ ? call / kEpochCalls : 0; }
+  uint64_t epoch_calls() const { return epoch_calls_; }
+  uint64_t EpochOf(uint64_t call) const { return adaptive_ ? call / epoch_calls_ : 0; }
   void SetAdvice(uint64_t epoch, const Advice& advice);
   // If adaptive: of each tensor, and of all.
   const std::vector<int64_t>& tensor_bytes() const { return tensor_bytes_; }
@@ -111,6 +110,7 @@ class Group {
   std::vector<int64_t> tensor_bytes_;
   int64_t bytes_ = 0;
   bool adaptive_ = false;
+  uint64_t epoch_calls_ = 0;
   std::map<uint64_t, Advice> advice_;  // by epoch
   std::shared_ptr<const BucketLayout> first_layout_;
   std::vector<int> order_;                                          // empty until it is agreed

@@ -75,7 +75,8 @@ Status ProgressEngine::RegisterGroup(const GroupSpec& spec, uint64_t* group) {
   DDL_RETURN_IF_ERROR(table_.Register(spec, size_, group, &sequence, &is_new));
   if (!is_new) return OkStatus();
   Submission submission;
-  submission.new_group = std::make_unique<Group>(spec, sequence, options_);
+  submission.new_group =
+      std::make_unique<Group>(spec, sequence, options_, communicator_->topology().OnOneHost());
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!health_.ok()) return OkStatus();  // the calls of the group will say why

@@ -17,6 +17,8 @@ constexpr int64_t kLentSpinNanos = 100 * 1000;
 constexpr int64_t kYieldNanos = 5 * 1000;
 // How long a caller tries to get the right to drive.
 constexpr int64_t kTakeOverNanos = 20 * 1000;
+// So many more looks a lent thread takes at what peers send that are already a step further.
+constexpr int kLastTurns = 4;
 
 }  // namespace
 
@@ -66,8 +68,12 @@ void ProgressEngine::Lend(const std::function<void()>& start,
   if (!drive.owns_lock() || ended_ || ending()) return start();
   communicator_->CancelSleep();
   lent_.store(true);
+  communicator_->HoldBells(true);
   start();
   DriveUntil(finished);
+  for (int i = 0; i < kLastTurns && in_flight_ == 0 && !ending() && Turn(); ++i) {
+  }
+  communicator_->HoldBells(false);
   lent_.store(false);
   // Whatever was submitted while lent_ was still seen, and whatever this thread leaves undone, is
   // the progress thread's.

@@ -73,8 +73,8 @@ void ProgressEngine::Measure(Group* group, const Call& call, int64_t now) {
   if (times.epoch != epoch) times = EpochTimes{epoch, {}, {}};
   times.exposed.push_back(Seconds(now - call.last_arrival_at));
   times.whole.push_back(Seconds(now - call.first_arrival_at));
-  const uint64_t place = call.number % Group::kEpochCalls;
-  if (place == Group::kEpochCalls - 1) {
+  const uint64_t place = call.number % group->epoch_calls();
+  if (place == group->epoch_calls() - 1) {
     Report report;
     report.group = group->id();
     report.epoch = epoch;

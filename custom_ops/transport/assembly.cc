@@ -32,7 +32,11 @@ void Assembly::Cancel() {
 }
 
 Status Assembly::Agree(Fd socket, int peer, const StopSignal* stop, PairParts* parts) {
-  return Negotiate(config_, contacts_[config_.rank].info, contacts_[peer].info, std::move(socket),
+  const PeerInfo& own = contacts_[config_.rank].info;
+  const auto on_host = std::count_if(contacts_.begin(), contacts_.end(), [&](const Contact& one) {
+    return one.info.host_id == own.host_id;
+  });
+  return Negotiate(config_, own, contacts_[peer].info, static_cast<int>(on_host), std::move(socket),
                    DeadlineIn(kAgreementSeconds), stop, parts);
 }
 

@@ -20,7 +20,7 @@ Status Join(int a, int b, bool pull, std::vector<Mesh>* meshes) {
   }
   Fd ends[2] = {Fd(sockets[0]), Fd(sockets[1])};
   std::shared_ptr<Segment> segment;
-  DDL_RETURN_IF_ERROR(Segment::CreatePrivate(kPullRingBytes, &segment));
+  DDL_RETURN_IF_ERROR(Segment::CreatePrivate(kLeastPullRingBytes, &segment));
   std::unique_ptr<RemoteReader> readers[2];
   if (pull) NewMemoryReaders(readers);
   const int ranks[2] = {a, b};

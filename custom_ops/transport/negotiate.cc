@@ -50,7 +50,7 @@ class Negotiation {
 
   Status AgreeOnWishes(const JobConfig& config);
   Status ProbeCma();
-  Status ShareMemory();
+  Status ShareMemory(int ranks_on_host);
 
   bool memory = false;
   bool cma = false;
@@ -119,8 +119,8 @@ Status Negotiation::ProbeCma() {
   return Conclude(Outcome::Of(status), &cma);
 }
 
-Status Negotiation::ShareMemory() {
-  const size_t ring_bytes = cma ? kPullRingBytes : kRingBytes;
+Status Negotiation::ShareMemory(int ranks_on_host) {
+  const size_t ring_bytes = cma ? PullRingBytes(ranks_on_host) : kRingBytes;
   Created created;
   Fd file;  // stays open until the other side has opened it too
   Status status;
@@ -144,8 +144,9 @@ Status Negotiation::ShareMemory() {
 
 }  // namespace
 
-Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& peer, Fd socket,
-                 Deadline deadline, const StopSignal* stop, PairParts* parts) {
+Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& peer,
+                 int ranks_on_host, Fd socket, Deadline deadline, const StopSignal* stop,
+                 PairParts* parts) {
   parts->rank = own.rank;
   parts->peer = peer.rank;
   parts->peer_name = NameOf(peer);
@@ -157,7 +158,7 @@ Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& p
     Negotiation negotiation(socket.get(), deadline, stop, peer.pid, creator);
     DDL_RETURN_IF_ERROR(negotiation.AgreeOnWishes(config));
     if (negotiation.cma) DDL_RETURN_IF_ERROR(negotiation.ProbeCma());
-    if (negotiation.memory) DDL_RETURN_IF_ERROR(negotiation.ShareMemory());
+    if (negotiation.memory) DDL_RETURN_IF_ERROR(negotiation.ShareMemory(ranks_on_host));
     if (negotiation.memory) {
       parts->segment = negotiation.segment;
       parts->side = creator ? 0 : 1;

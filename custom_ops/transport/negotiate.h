@@ -12,9 +12,11 @@
 namespace tf_ddl {
 
 // Both ends call it at the same time. Both must be able to use shared memory, or cross-memory
-// attach, for it to be used; what is missing is logged, not an error. `socket` becomes the pair's.
-Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& peer, Fd socket,
-                 Deadline deadline, const StopSignal* stop, PairParts* parts);
+// attach, for it to be used; what is missing is logged, not an error. `ranks_on_host`: how many
+// there are on the own one. `socket` becomes the pair's.
+Status Negotiate(const JobConfig& config, const PeerInfo& own, const PeerInfo& peer,
+                 int ranks_on_host, Fd socket, Deadline deadline, const StopSignal* stop,
+                 PairParts* parts);
 
 }  // namespace tf_ddl
 

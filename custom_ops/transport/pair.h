@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -106,9 +107,13 @@ class Pair {
 
   // Sends the bytes of `pieces` in order as one message, over a socket of `rail` (no matter where
   // there is but one; the receiver need not know). The memory must stay as it is until `done` runs
-  // (the receiver may read it in place). `done` never runs after a failure.
-  virtual void Send(const Tag& tag, int rail, std::vector<iovec> pieces,
-                    std::function<void()> done) = 0;
+  // (the receiver may read it in place). `done` never runs after a failure. `in_caches`: copying it
+  // costs less than reading it in place would, if it fits well into the ring.
+  virtual void Send(const Tag& tag, int rail, std::vector<iovec> pieces, std::function<void()> done,
+                    bool in_caches) = 0;
+  void Send(const Tag& tag, int rail, std::vector<iovec> pieces, std::function<void()> done) {
+    Send(tag, rail, std::move(pieces), std::move(done), false);
+  }
 
   // How many sockets there are on a rail, and how many of them Send uses from now on (0: all).
   virtual int sockets_per_rail() const = 0;
@@ -141,6 +146,9 @@ class Pair {
   // case the thread must not sleep. CancelSleep is called after waking.
   virtual bool PrepareSleep() = 0;
   virtual void CancelSleep() = 0;
+  // While bells are held, a peer that sleeps is rung for only if it has not come by itself after a
+  // little while, or when this side is about to sleep.
+  virtual void HoldBells(bool hold) = 0;
 
   // Tries to push queued control frames out until `millis` have passed, then closes the socket.
   // Nothing runs after it.

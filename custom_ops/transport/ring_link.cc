@@ -3,7 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/time.h"
+
 namespace tf_ddl {
+namespace {
+
+// A caller that has left its last collective and is on its way to the next comes by within this.
+constexpr int64_t kHoldNanos = 30 * 1000;
+
+}  // namespace
 
 RingLink::RingLink(std::shared_ptr<Segment> segment, int side, std::function<void()> ring_bell)
     : segment_(std::move(segment)),
@@ -46,6 +54,23 @@ size_t RingLink::Write(size_t budget, Outbox::Callbacks* done) {
 }
 
 void RingLink::Wake(SleepState state) {
+  if (!hold_) return WakeNow(state);
+  if (peer_->sleep.load() < state) return;
+  if (held_ == kAwake) held_since_ = NowNanos();
+  held_ = held_ == kAwake ? state : std::min(held_, state);
+}
+
+void RingLink::HoldBells(bool hold) {
+  hold_ = hold;
+  if (!hold) RingBell(/*at_once=*/true);
+}
+
+void RingLink::RingBell(bool at_once) {
+  if (held_ == kAwake || (!at_once && NowNanos() - held_since_ < kHoldNanos)) return;
+  WakeNow(std::exchange(held_, kAwake));
+}
+
+void RingLink::WakeNow(SleepState state) {
   uint32_t found = peer_->sleep.load();
   if (found < state) return;
   // If it changes meanwhile, the peer woke by itself and will look at the rings again.
@@ -53,6 +78,7 @@ void RingLink::Wake(SleepState state) {
 }
 
 bool RingLink::PrepareSleep() {
+  RingBell(/*at_once=*/true);
   const bool more = !out_.empty();
   own_->sleep.store(more ? kAsleepForSpace : kAsleep);
   if (!readable() && !(more && writer_.Free().size > 0)) return true;

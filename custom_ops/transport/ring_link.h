@@ -3,6 +3,7 @@
 #define TF_DDL_TRANSPORT_RING_LINK_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -29,10 +30,16 @@ class RingLink {
   // See Pair.
   bool PrepareSleep();
   void CancelSleep() { own_->sleep.store(kAwake, std::memory_order_relaxed); }
+  void HoldBells(bool hold);
+  // Rings what has been held for long enough, or all that is held.
+  void RingBell(bool at_once);
+
+  size_t capacity() const { return reader_.capacity(); }
 
  private:
   // Wakes the peer if it sleeps at least as `state` says.
   void Wake(SleepState state);
+  void WakeNow(SleepState state);
 
   const std::shared_ptr<Segment> segment_;
   const std::function<void()> ring_bell_;
@@ -41,6 +48,9 @@ class RingLink {
   SideState* const own_;
   SideState* const peer_;
   Outbox out_;
+  bool hold_ = false;
+  SleepState held_ = kAwake;  // not kAwake: what the peer is to be woken for, and since when
+  int64_t held_since_ = 0;
 };
 
 }  // namespace tf_ddl

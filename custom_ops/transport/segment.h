@@ -14,9 +14,18 @@
 
 namespace tf_ddl {
 
-// Rings through which large messages travel, and rings beside which they are pulled.
+// Rings through which all messages travel.
 constexpr size_t kRingBytes = 1 << 20;
-constexpr size_t kPullRingBytes = 256 << 10;
+// Rings beside which large messages are pulled: that of two ranks on a host, and the smallest.
+constexpr size_t kPullRingBytes = 2 << 20;
+constexpr size_t kLeastPullRingBytes = 256 << 10;
+
+// A rank has a ring to and from each of its host's others; together they stay about as large.
+constexpr size_t PullRingBytes(int ranks_on_host) {
+  size_t bytes = kPullRingBytes;
+  for (int ranks = 2; ranks < ranks_on_host && bytes > kLeastPullRingBytes; ranks *= 2) bytes /= 2;
+  return bytes;
+}
 
 enum SleepState : uint32_t {
   kAwake = 0,

@@ -57,8 +57,8 @@ class StreamPair : public Pair, private InboxEvents {
   int rails() const override { return sockets_.rails(); }
   void set_events(PairEvents* events) override { events_ = events; }
 
-  void Send(const Tag& tag, int rail, std::vector<iovec> pieces,
-            std::function<void()> done) override;
+  void Send(const Tag& tag, int rail, std::vector<iovec> pieces, std::function<void()> done,
+            bool in_caches) override;
   int sockets_per_rail() const override { return sockets_.sockets_per_rail(); }
   void UseSockets(int n) override { sockets_.Use(n); }
   void Receive(const Tag& tag, Sink* sink, std::function<void()> done) override;
@@ -71,6 +71,9 @@ class StreamPair : public Pair, private InboxEvents {
   std::vector<LinkStats> LinksWritten() const override { return sockets_.Written(); }
   bool PrepareSleep() override;
   void CancelSleep() override;
+  void HoldBells(bool hold) override {
+    if (ring_ != nullptr) ring_->HoldBells(hold);
+  }
   void Close(int millis) override;
 
  private:
@@ -128,7 +131,7 @@ class StreamPair : public Pair, private InboxEvents {
 };
 
 void StreamPair::Send(const Tag& tag, int rail, std::vector<iovec> pieces,
-                      std::function<void()> done) {
+                      std::function<void()> done, bool in_caches) {
   if (!working()) return;
   if (rails() == 1) rail = 0;
   if (rail < 0 || rail >= rails()) {
@@ -141,7 +144,8 @@ void StreamPair::Send(const Tag& tag, int rail, std::vector<iovec> pieces,
   FrameHeader header;
   header.tag = tag;
   header.bytes = TotalBytes(pieces);
-  const bool offer = can_pull() && header.bytes > kEagerBytes &&
+  const size_t copied = in_caches && ring_ != nullptr ? ring_->capacity() / 4 : 0;
+  const bool offer = can_pull() && header.bytes > std::max(kEagerBytes, copied) &&
                      pieces.size() <= kMaxOfferedPieces &&
                      header.bytes / pieces.size() >= kMinBytesPerPiece;
   if (offer) {
@@ -247,6 +251,7 @@ bool StreamPair::Poll(bool check_sockets) {
   if (failure_.ok() && !pull_failed_) moved |= Work();
   if (failure_.ok() && (check_sockets || looking_for_cause())) moved |= ReadSockets();
   if (failure_.ok()) moved |= Flush();
+  if (failure_.ok() && ring_ != nullptr) ring_->RingBell(/*at_once=*/false);
   if (failure_.ok()) Settle();
   return RunCallbacks() || moved;
 }

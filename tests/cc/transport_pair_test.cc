@@ -264,6 +264,21 @@ TEST_P(PairTest, ControlFramesKeepTheirOrder) {
   }
 }
 
+TEST_P(PairTest, MessagesInCachesArriveWhole) {
+  for (const size_t n : kSizes) {
+    std::vector<uint8_t> message = Pattern(n, 5);
+    CopySink copy(n);
+    AddSink add(n);
+    int done = 0;
+    node(0).to(1).Send({3, n, 0}, 0, {{message.data(), n}}, [&] { ++done; }, true);
+    node(0).to(1).Send({3, n, 1}, 0, {{message.data(), n}}, [&] { ++done; }, true);
+    node(1).to(0).Receive({3, n, 1}, &add, [&] { ++done; });
+    node(1).to(0).Receive({3, n, 0}, &copy, [&] { ++done; });
+    ASSERT_TRUE(Both([&] { return done == 4; })) << n;
+    EXPECT_TRUE(copy.data == message && add.data == message) << n;
+  }
+}
+
 // Two threads that sleep whenever they can: a lost wake-up would hang here.
 TEST_P(PairTest, SleepersAreAlwaysWoken) {
   const int rounds = 3000;
@@ -281,6 +296,7 @@ TEST_P(PairTest, SleepersAreAlwaysWoken) {
       tag.instance = static_cast<uint64_t>(round);
       received = false;
       sent = false;
+      if (round % 5 == 0) me.to(1 - rank).HoldBells(round % 10 == 0);
       out[0] = static_cast<uint8_t>(round);
       const bool mine = round % 2 == rank;
       if (mine) {

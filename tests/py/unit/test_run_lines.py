@@ -168,7 +168,7 @@ def test_console_keeps_the_progress_bar_at_the_bottom_of_a_terminal(streams):
 
 def test_a_line_being_drawn_never_wraps(streams, monkeypatch):
     out, _ = streams(Terminal)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((20, 24)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((20, 24)))
     console.Console(2).write(0, "stdout", b"\r\x1b[1m12/20\x1b[0m " + b"=" * 50)
     assert on_screen(re.sub(r"\x1b\[\d*m", "", out.getvalue())) == ["[0] 12/20 ========="]
     assert "\x1b[1m12/20\x1b[0m" in out.getvalue()
