@@ -9,6 +9,7 @@ stays exact.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,6 +21,8 @@ _TILES = 128
 _LARGEST = 8  # of the pattern's values
 _MANTISSA = 1 << 24  # whole numbers up to here are exact
 _EXPONENT = 1 << 120
+_MAPPED = 128 << 10  # bytes from which the C library maps memory anew
+_LARGE_PAGES = 4 << 20  # bytes from which NumPy asks for large pages
 
 
 def max_repeats(size: int) -> int:
@@ -76,8 +79,24 @@ class Pattern:
 
 
 def make(shapes: Sequence[Sequence[int]]) -> list[np.ndarray]:
-    """One float32 array per shape, each with memory of its own, touched."""
-    return [np.full(math.prod(shape), 1.0, np.float32).reshape(shape) for shape in shapes]
+    """One float32 array per shape, each with memory of its own, touched.
+
+    The memory is what NumPy has in a new process. In one that has run for a while, arrays may lie
+    in large pages that were left over, which is luck, and not the same for all contenders.
+    """
+    return [_fresh(math.prod(shape)).reshape(shape) for shape in shapes]
+
+
+def _fresh(count: int) -> np.ndarray:
+    size = 4 * count
+    if size < _MAPPED:
+        return np.full(count, 1.0, np.float32)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if size >= _LARGE_PAGES:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    array = np.frombuffer(memory, np.float32)
+    array.fill(1.0)
+    return array
 
 
 def _values(rank: int) -> np.ndarray:
