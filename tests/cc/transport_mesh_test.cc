@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -262,7 +264,8 @@ TEST(MeshTest, WhereOneRankMayNotReadMemoryBothUseRings) {
   EXPECT_EQ(result, 0);
 }
 
-// Finds the listening ports of this process and sends them noise while a mesh connects.
+// The ports on which this process listens. Other threads close and open descriptors meanwhile: what
+// is no longer a bound internet socket by the time it is asked for its port is left out.
 std::vector<int> ListeningPorts() {
   std::vector<int> ports;
   for (int fd = 3; fd < 256; ++fd) {
@@ -271,8 +274,12 @@ std::vector<int> ListeningPorts() {
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
       continue;
     }
-    const std::string where = LocalAddress(fd).HostAndPort();
-    ports.push_back(std::stoi(where.substr(where.rfind(':') + 1)));
+    sockaddr_in address{};
+    size = sizeof address;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (address.sin_family == AF_INET && address.sin_port != 0) {
+      ports.push_back(ntohs(address.sin_port));
+    }
   }
   return ports;
 }
