@@ -34,7 +34,8 @@ def _variables_in_sources(root: Path) -> dict[str, str]:
     """Environment variables DDL_* -> a file that names it as a string."""
     found = {}
     python = [*(root / "tf_ddl").rglob("*.py"), *(root / "custom_ops").rglob("*.py")]
-    for path in [*python, root / "setup.py", root / "tests" / "py" / "conftest.py"]:
+    tests = (root / "tests" / "py").rglob("*.py")
+    for path in [*python, root / "setup.py", *tests]:
         for node in ast.walk(ast.parse(path.read_text())):
             text = node.value if isinstance(node, ast.Constant) else None
             if isinstance(text, str) and re.fullmatch(r"DDL_[A-Z0-9_]+", text):
