@@ -13,14 +13,16 @@ compare their first batches, features and labels. If all are equal, they are sli
 if anything differs, each rank's are its own. Data that was sharded is so never sliced again, and no
 row is lost. The other policies make no difference.
 
-A step of a Keras model needs a row to compute with all the same. Its datasets (`keeping_a_row`)
-give a rank without rows the global batch's first row, and beside each element the number of rows
-that are the rank's own: a `Share`.
+A step of a Keras model needs a row to compute with all the same. Its datasets (`in_shares`) give a
+rank without rows the global batch's first row, and beside each element the number of rows that are
+the rank's own, and of those of the global batch: a `Share`. So no step has to ask the other ranks
+how many rows they have.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -43,8 +45,8 @@ __all__ = [
     "Share",
     "from_function",
     "has_own_length",
+    "in_shares",
     "is_distributed",
-    "keeping_a_row",
     "note_batches",
     "slice_of_rows",
     "split",
@@ -59,20 +61,27 @@ _thread = threading.local()
 
 
 class Share(NamedTuple):
-    """A rank's part of a batch that has a row in any case: `rows` of it are the rank's own."""
+    """A rank's part of a batch, which has a row if the batch has.
+
+    Attributes:
+      data: the part; where no row is the rank's own, the batch's first.
+      rows: how many rows of it are the rank's own; int64 scalar.
+      of: rows of the global batch; int64 scalar. (): no rank knows, since each has its own data.
+    """
 
     data: Any
     rows: Any
+    of: Any
 
 
 @contextlib.contextmanager
-def keeping_a_row() -> Iterator[None]:
-    """Datasets that are split within give a `Share` where a rank may be without rows."""
-    _thread.keeping = True
+def in_shares() -> Iterator[None]:
+    """Datasets that are split within give a `Share` for each batch."""
+    _thread.in_shares = True
     try:
         yield
     finally:
-        _thread.keeping = False
+        _thread.in_shares = False
 
 
 def slice_of_rows(rows: Any, rank: Any, size: int) -> tuple[Any, Any]:
@@ -192,8 +201,8 @@ def split(dataset: Any, rank: int, size: int, engine: _core.Engine | None = None
         must call. None: that is taken for granted.
 
     Returns:
-      A dataset of the same structure, of equally many elements on every rank; within
-      `keeping_a_row`, where a rank may be without rows, of a `Share` of that structure.
+      A dataset of the same structure, of equally many elements on every rank; within `in_shares`,
+      of a `Share` of that structure.
 
     Raises:
       TypeError: `dataset` is something else.
@@ -215,23 +224,25 @@ def split(dataset: Any, rank: int, size: int, engine: _core.Engine | None = None
         options.deterministic = True
         dataset = dataset.with_options(options)
     spec = dataset.element_spec
-    keeping = getattr(_thread, "keeping", False)
+    in_shares = getattr(_thread, "in_shares", False)
 
-    def part(element: Any, of_rank: Any) -> Any:
+    def part(element: Any, of_rank: Any, is_common: bool) -> Any:
         leaves = tf.nest.flatten(element)
         all_rows = next((rows for leaf in leaves if (rows := _rows(leaf)) is not None), None)
         # Where a shape tells the number of rows, all ranks may know that all have some.
-        keep = keeping and all_rows is not None
-        keep = keep and not (isinstance(all_rows, int) and all_rows >= size)
-        leaves = [_slice_leaf(leaf, of_rank, size, keep) for leaf in leaves]
+        all_have = all_rows is None or (isinstance(all_rows, int) and all_rows >= size)
+        keep_a_row = in_shares and not all_have
+        leaves = [_slice_leaf(leaf, of_rank, size, keep_a_row) for leaf in leaves]
         data = tf.nest.pack_sequence_as(spec, leaves)
-        if not keep:
+        if not in_shares or all_rows is None or (all_have and not is_common):
             return data
-        return Share(data, tf.cast(slice_of_rows(all_rows, of_rank, size)[1], tf.int64))
+        rows = tf.cast(slice_of_rows(all_rows, of_rank, size)[1], tf.int64)
+        return Share(data, rows, tf.cast(all_rows, tf.int64) if is_common else ())
 
     policy = dataset.options().experimental_distribute.auto_shard_policy
     if engine is not None and policy == tf.data.experimental.AutoShardPolicy.OFF:
-        result = _marked(_dataset_ends.shared_or_own(dataset, part, engine))
+        own = functools.partial(part, is_common=False)
+        result = _marked(_dataset_ends.shared_or_own(dataset, own, engine))
         setattr(result, _OWN_LENGTH, True)
         return result
     cardinalities = [0] if engine is None else _cardinalities(engine, dataset)
@@ -241,9 +252,9 @@ def split(dataset: Any, rank: int, size: int, engine: _core.Engine | None = None
             f"rank 0 was given a dataset of {_in_words(cardinalities[0])}, rank {other} one of "
             f"{_in_words(cardinalities[other])}: {_dataset_ends.WHAT_TO_DO}"
         )
-    result = dataset.map(lambda *element: part(element, rank))
+    result = dataset.map(lambda *element: part(element, rank, is_common=True))
     if engine is not None and cardinalities[0] == _UNKNOWN:
-        result = _dataset_ends.checked_end(result, engine)
+        result = _dataset_ends.checked_end(result, engine, _rows_of_all)
     return _marked(result)
 
 
@@ -269,6 +280,11 @@ def from_function(
     if _UNKNOWN not in cardinalities and len(set(cardinalities)) == 1:
         return _marked(dataset.take(-1))
     return _marked(_dataset_ends.common_end(dataset, engine))
+
+
+def _rows_of_all(batch: Any) -> Any:
+    """Rows of the global batch, where the rank's part tells; else 0."""
+    return batch.of if isinstance(batch, Share) else tf.constant(0, tf.int64)
 
 
 def _marked(dataset: tf.data.Dataset) -> tf.data.Dataset:

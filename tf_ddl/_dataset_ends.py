@@ -31,9 +31,17 @@ _CHECKED = 1 << 16
 _numbers = itertools.count()  # every rank makes its datasets in the same order
 
 
-def checked_end(dataset: tf.data.Dataset, engine: _core.Engine) -> tf.data.Dataset:
-    """`dataset`, whose end comes after as many batches on every rank; if not, that is an error."""
-    return _ending_together(_with_flags(dataset), engine, tf.constant(True))
+def checked_end(
+    dataset: tf.data.Dataset, engine: _core.Engine, rows_of_all: Callable[[Any], Any]
+) -> tf.data.Dataset:
+    """`dataset`, whose end comes after as many batches on every rank; if not, that is an error.
+
+    Args:
+      dataset: this rank's parts of batches.
+      engine: the job.
+      rows_of_all: (part) -> what must be equal on all ranks, the rows of the batch; int64 scalar.
+    """
+    return _ending_together(_with_flags(dataset), engine, tf.constant(True), rows_of_all)
 
 
 def common_end(dataset: tf.data.Dataset, engine: _core.Engine) -> tf.data.Dataset:
@@ -164,11 +172,15 @@ def _with_flags(dataset: tf.data.Dataset, unpacked: bool = False) -> tf.data.Dat
 
 
 def _ending_together(
-    dataset: tf.data.Dataset, engine: _core.Engine, same: tf.Tensor | None = None
+    dataset: tf.data.Dataset,
+    engine: _core.Engine,
+    same: tf.Tensor | None = None,
+    rows_of_all: Callable[[Any], Any] | None = None,
 ) -> tf.data.Dataset:
     """Batches of (flag, batch), or (flag, same, batch), as long as any rank has one.
 
-    `same`: whether the ranks' data is, so that it must end after as many batches on all.
+    `same`: whether the ranks' data is, so that it must end after as many batches on all, each with
+    as many rows as `rows_of_all` tells.
     """
     site = f"dataset {next(_numbers)}"
     spec = dataset.element_spec[-1]
@@ -178,10 +190,11 @@ def _ending_together(
         count, last = state
         has, batch = element[0], element[-1]
         is_same = element[1] if same is None else same
-        mine = tf.stack([count, tf.cast(has, tf.int64)])[tf.newaxis]
+        rows = tf.constant(0, tf.int64) if rows_of_all is None else rows_of_all(batch)
+        mine = tf.stack([count, tf.cast(has, tf.int64), rows])[tf.newaxis]
         name = f"whether {site} has more batches"
         everybodys, _ = _ops.all_gather(engine, mine, name=name, site=site)
-        everybodys = tf.reshape(everybodys, [engine.size, 2])
+        everybodys = tf.reshape(everybodys, [engine.size, 3])
         checked = _check(everybodys, is_same)
         with tf.control_dependencies([checked]):
             goes_on = tf.reduce_any(everybodys[:, 1] > 0)
@@ -207,7 +220,7 @@ def _ending_together(
 
 def _check(everybodys: tf.Tensor, same: tf.Tensor) -> tf.Operation:
     """Refuses ends at different places of the same data, and pipelines that ran ahead."""
-    counts, has = everybodys[:, 0], everybodys[:, 1] > 0
+    counts, has, rows = everybodys[:, 0], everybodys[:, 1] > 0, everybodys[:, 2]
     ended = tf.logical_and(tf.reduce_any(has), tf.logical_not(has))
     who = tf.strings.reduce_join(tf.strings.as_string(tf.where(ended)[:, 0]), separator=", ")
     in_step = tf.debugging.Assert(
@@ -228,4 +241,22 @@ def _check(everybodys: tf.Tensor, same: tf.Tensor) -> tf.Operation:
     )
     allowed = tf.logical_or(tf.logical_not(same), tf.logical_not(tf.reduce_any(ended)))
     same_end = tf.debugging.Assert(allowed, [message])
-    return tf.group(in_step, same_end)
+    other = tf.argmax(tf.cast(tf.not_equal(rows, rows[0]), tf.int32))
+    message = tf.strings.join(
+        [
+            "batch ",
+            tf.strings.as_string(counts[0] + 1),
+            " has ",
+            tf.strings.as_string(rows[0]),
+            " rows on rank 0, on rank ",
+            tf.strings.as_string(other),
+            " it has ",
+            tf.strings.as_string(rows[other]),
+            ": " + WHAT_TO_DO,
+        ]
+    )
+    equal = tf.reduce_all(tf.equal(rows, rows[0]))
+    same_rows = tf.debugging.Assert(
+        tf.logical_or(equal, tf.logical_not(tf.reduce_all(has))), [message]
+    )
+    return tf.group(in_step, same_end, same_rows)

@@ -43,11 +43,15 @@ class RunState:
         self._inputs = inputs
         self._rows: Any = None
         self._rows_known = False
+        self._all_rows: Any = ()
         self._is_share = False
         args, kwargs = inputs
         if args and isinstance(args[0], _dataset.Share):
             self._inputs = ((args[0].data, *args[1:]), kwargs)
-            self._rows = args[0].rows
+            self._rows = _static_rows(args[0].data)
+            if self._rows is None:
+                self._rows = args[0].rows
+            self._all_rows = args[0].of
             self._rows_known = self._is_share = True
         self._weight: tf.Tensor | None = None
 
@@ -174,7 +178,8 @@ class RunState:
     def weight(self) -> tf.Tensor | None:
         """This rank's share of the rows of the global batch, float64 scalar; 0 without rows.
 
-        The first use in a call adds one all-reduce of one number. None where `rows()` is None.
+        Where the data does not tell, the first use in a call adds one all-reduce of one number.
+        None where `rows()` is None.
         """
         rows = self.rows()
         if rows is None:
@@ -182,11 +187,24 @@ class RunState:
         if self._weight is None:
             with _tf_compat.building_in(self.graph):
                 rows = tf.cast(rows, tf.int64)
-                (total,) = _ops.all_reduce(self._engine, [rows], "sum", names=["rows of the batch"])
+                total = self._all_rows
+                if isinstance(total, tuple):
+                    (total,) = _ops.all_reduce(
+                        self._engine, [rows], "sum", names=["rows of the batch"]
+                    )
                 self._weight = tf.math.divide_no_nan(
                     tf.cast(rows, tf.float64), tf.cast(total, tf.float64)
                 )
         return self._weight
+
+
+def _static_rows(data: Any) -> int | None:
+    """Rows that are the rank's own, if the shapes of a `Share` tell. A single one may not be."""
+    for leaf in tf.nest.flatten(data):
+        rows = _structures.number_of_rows(leaf) if _structures.is_batch(leaf) else None
+        if rows is not None:
+            return rows if isinstance(rows, int) and rows > 1 else None
+    return None
 
 
 def current() -> RunState | None:

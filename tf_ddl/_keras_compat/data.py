@@ -1,6 +1,6 @@
 """Data that Keras feeds: rows for all ranks, and shuffling.
 
-A rank without rows of the last batch is given a row to compute with (`_dataset.keeping_a_row`).
+A rank without rows of the last batch is given a row to compute with (`_dataset.Share`).
 
 Shuffling is the same on every rank and another in each epoch.
 
@@ -78,7 +78,7 @@ def _num_batches(original: Callable[..., Any], iterator: Any, *args: Any, **kwar
 
 
 def _epoch_iterator(original: Callable[..., Any], iterator: Any, *args: Any, **kwargs: Any) -> None:
-    with _dataset.keeping_a_row():
+    with _dataset.in_shares():
         _num_batches(original, iterator, *args, **kwargs)
 
 

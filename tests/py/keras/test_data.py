@@ -247,6 +247,12 @@ def fit(folder, rows, batch, with_strategy):
             yield from (pair for i, pair in enumerate(generator()) if rank == 0 or i < 2)
 
         refused("generators differ", unequal, epochs=1)
+
+        def other_batches():
+            for rows in (4, 4 + 2 * (rank == 1), 4):
+                yield x[:rows], y[:rows]
+
+        refused("batches of generators differ", other_batches, epochs=1)
         order = np.random.default_rng(rank).permutation(rows)
         refused("other order", (x[order], y[order]), batch_size=batch)
         mine = slice(rank, 20, 2)  # as programs for Horovod divide their data
@@ -382,6 +388,8 @@ def test_data_that_differs_between_ranks_is_refused(results):
         assert "rank 0 was given a dataset of 4 batches, rank 1 one of 3 batches" in message
         message = result["generators differ"]
         assert "the data of rank 1 has ended after 2 batches, other ranks have more" in message
+        message = result["batches of generators differ"]
+        assert "batch 2 has 4 rows on rank 0, on rank 1 it has 6" in message
         for what in ("other order", "divided by hand", "a row is missing", "names"):
             assert "rank 1 was given other data than rank 0" in result[what]
             assert "set_random_seed" in result[what] and "divided" in result[what]
@@ -389,6 +397,6 @@ def test_data_that_differs_between_ranks_is_refused(results):
         assert result["equal names"] == "accepted"
         assert "shuffled without a seed" in result["shuffled before"]
         assert "shuffled with other seeds" in result["seeds of their own"]
-        for what in ("arrays differ", "generators differ"):
+        for what in ("arrays differ", "generators differ", "batches of generators differ"):
             assert "AutoShardPolicy.OFF" in result[what]
         assert result["after a refusal"]["weights"] == result["arrays"]["weights"]

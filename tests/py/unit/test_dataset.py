@@ -87,13 +87,13 @@ def test_a_rank_without_rows_is_given_one(rows):
     cells = tf.sparse.from_dense(tf.eye(rows))
     numbers = tf.range(1, rows + 1)
     source = tf.data.Dataset.from_tensor_slices((numbers, words, cells)).batch(8)
-    with _dataset.keeping_a_row():
+    with _dataset.in_shares():
         parts = [_dataset.split(source, rank, 3) for rank in range(3)]
     for batch, *shares in zip(source, *parts, strict=True):
         counts = [int(share.rows) for share in shares]
         assert sum(counts) == len(batch[0]) and counts == sorted(counts, reverse=True)
         for share, count in zip(shares, counts):
-            assert isinstance(share, _dataset.Share)
+            assert isinstance(share, _dataset.Share) and share.of == len(batch[0])
             x, ragged, sparse = share.data
             assert len(x) == ragged.shape[0] == sparse.shape[0] == max(count, 1)
             if not count:
@@ -108,6 +108,8 @@ def test_a_rank_without_rows_is_given_one(rows):
 
 def test_where_all_ranks_have_rows_nothing_is_added():
     source = tf.data.Dataset.range(12).batch(6, drop_remainder=True)
-    with _dataset.keeping_a_row():
+    with _dataset.in_shares():
         part = _dataset.split(source, 1, 3)
-    assert [list(batch.numpy()) for batch in part] == [[2, 3], [8, 9]]
+    assert [list(share.data.numpy()) for share in part] == [[2, 3], [8, 9]]
+    assert [(int(share.rows), int(share.of)) for share in part] == [(2, 6), (2, 6)]
+    assert part.element_spec.data.shape == [2]
