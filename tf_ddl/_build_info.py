@@ -8,7 +8,7 @@ import os
 import pathlib
 import platform
 
-from tf_ddl import _core, _core_gpu, errors
+from tf_ddl import _core_gpu, _core_library, errors
 from tf_ddl.options import Options
 from tf_ddl.version import __version__
 
@@ -32,7 +32,7 @@ def build_info() -> dict[str, str]:
     return {
         "tf_ddl": f"{__version__} in {pathlib.Path(__file__).parent}",
         "python": f"{platform.python_version()} on {platform.platform()}",
-        "core": f"{_core.library_path().name}, built by {_core.build_info()}",
+        "core": f"{_core_library.library_path().name}, built by {_core_library.build_info()}",
         "tensorflow": _installed_tensorflow() or "not installed: only tf_ddl.collective works",
         "ops": _ops(),
         "cores": str(len(os.sched_getaffinity(0))),

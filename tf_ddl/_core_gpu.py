@@ -6,7 +6,7 @@ import ctypes
 import functools
 from typing import Any
 
-from tf_ddl import _core, _nccl_library
+from tf_ddl import _core_library, _nccl_library
 
 __all__ = ["Gpu", "report"]
 
@@ -27,7 +27,7 @@ class _Config(ctypes.Structure):
 
 @functools.cache
 def _functions() -> dict[str, Any]:
-    library = _core._library()
+    library = _core_library.library()
     i64, text, size = ctypes.c_int64, ctypes.c_char_p, ctypes.c_size_t
     ref, void = ctypes.POINTER, ctypes.c_void_p
     signatures: dict[str, tuple[Any, list[Any]]] = {
@@ -83,14 +83,14 @@ class Gpu:
         """Joins the job; `config`: _core's structure, `handle`: where the engine's goes."""
         _functions()
         outcome = ctypes.c_void_p()
-        _core._call(
+        _core_library.call(
             "ddl_engine_create_with_gpu",
             ctypes.byref(config),
             ctypes.byref(_config(self.ordinal, self._options)),
             ctypes.byref(handle),
             ctypes.byref(outcome),
         )
-        known = _core._take_json(outcome.value)
+        known = _core_library.take_json(outcome.value)
         self.used = known["used"]
         self.description = known["description"]
         self.reason = known["reason"]
@@ -100,10 +100,12 @@ class Gpu:
     ) -> None:
         """As `_core.Engine.register_group`, of tensors in GPU memory."""
         _functions()
-        _core._call("ddl_register_device_group", engine, key, op, specs, count, group)
+        _core_library.call("ddl_register_device_group", engine, key, op, specs, count, group)
 
 
 def report(options: Any) -> dict[str, Any]:
     """What is found of NCCL and the CUDA driver: custom_ops/nccl/libraries.h says what is in it."""
     _functions()
-    return _core._take_json(_core._library().ddl_gpu_report(ctypes.byref(_config(-1, options))))
+    return _core_library.take_json(
+        _core_library.library().ddl_gpu_report(ctypes.byref(_config(-1, options)))
+    )

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tf_ddl import _core, _hooks, _ops_build, _runtime, _tf_compat, errors
+from tf_ddl import _core, _core_library, _hooks, _ops_build, _runtime, _tf_compat, errors
 from tf_ddl._tf_compat import tf
 
 __all__ = [
@@ -52,7 +52,7 @@ def library() -> Any:
       BuildError: the library is missing or was built for another TensorFlow.
     """
     _ops_build.check()
-    _core.build_info()  # loads the core first: the ops find their engines in it
+    _core_library.build_info()  # loads the core first: the ops find their engines in it
     path = library_path()
     try:
         module = tf.load_op_library(str(path))

@@ -10,7 +10,7 @@ import ctypes
 import functools
 from typing import Any
 
-from tf_ddl import _core
+from tf_ddl import _core_library
 
 __all__ = ["candidates", "check", "steps", "topology", "usual_links"]
 
@@ -26,7 +26,7 @@ def _declare() -> None:
         "ddl_plan_steps": [text, text, i32, i64, i64],
         "ddl_plan_check": [text, text, i64, i64],
     }
-    library = _core._library()
+    library = _core_library.library()
     for name, argtypes in signatures.items():
         function = getattr(library, name)
         function.restype = ctypes.c_int
@@ -36,8 +36,8 @@ def _declare() -> None:
 def _ask(name: str, *args: Any) -> Any:
     _declare()
     json = ctypes.c_void_p()
-    _core._call(name, *args, ctypes.byref(json))
-    return _core._take_json(json.value)
+    _core_library.call(name, *args, ctypes.byref(json))
+    return _core_library.take_json(json.value)
 
 
 def topology(text: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from tf_ddl import _core
+from tf_ddl import _core_library
 
 __all__ = ["Store"]
 
@@ -20,7 +20,7 @@ class Store:
         self, host: str, port: int, size: int, secret: str, join_timeout: float = 60.0
     ) -> None:
         handle, bound = ctypes.c_int64(), ctypes.c_int32()
-        _core._call(
+        _core_library.call(
             "ddl_store_create",
             host.encode(),
             port,
@@ -35,4 +35,4 @@ class Store:
 
     def close(self) -> None:
         """Stops serving. Idempotent."""
-        _core._library().ddl_store_destroy(self._handle)
+        _core_library.library().ddl_store_destroy(self._handle)
