@@ -16,6 +16,7 @@ from typing import Any
 from tf_ddl import (
     _core,
     _dataset,
+    _gradient_order,
     _ops,
     _run_state,
     _seed,
@@ -258,6 +259,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
         contributes: Any = True
         if of_this_batch and state is not None and state.keras_step:
             contributes = state.has_rows()
+        if names is not None and not (tf.executing_eagerly() or _run_state.is_compiled(state)):
+            _gradient_order.compute_early(tf.nest.flatten(value))
         return _structures.all_reduce(
             self.engine,
             value,

@@ -15,6 +15,7 @@ __all__ = [
     "current",
     "identity",
     "in_replica_context",
+    "is_compiled",
     "jit_compile_of",
     "last_rows",
 ]
@@ -61,9 +62,7 @@ class RunState:
         All but the operations that it cannot compile: those that communicate stay as they are.
         With `wanted` False, an exception within such a scope.
         """
-        if not self.keras_step or self.graph is None:
-            return contextlib.nullcontext()
-        if not jit_compile_of(getattr(self.fn, "__self__", None)):
+        if not is_compiled(self):
             return contextlib.nullcontext()
         # Variables are left out, since most of what reads or assigns one stands alone.
         return tf.xla.experimental.jit_scope(
@@ -215,6 +214,13 @@ def current() -> RunState | None:
 def jit_compile_of(model: Any) -> bool:
     """Whether a Keras model was compiled with `jit_compile=True`."""
     return getattr(model, "jit_compile", False) is True
+
+
+def is_compiled(state: RunState | None) -> bool:
+    """Whether XLA compiles what it can of a step, of a model with compile(jit_compile=True)."""
+    if state is None or not state.keras_step or state.graph is None:
+        return False
+    return jit_compile_of(getattr(state.fn, "__self__", None))
 
 
 def last_rows(model: Any) -> int:

@@ -183,6 +183,16 @@ def default_graph() -> Any:
     return ops.get_default_graph()
 
 
+def creation_number(op: Any) -> int:
+    """Grows from op to op of a graph, in the order in which they were made."""
+    return op._id
+
+
+def run_after(op: Any, before: Any) -> None:
+    """Adds a control dependency to an op that exists: it runs after `before`, of the same graph."""
+    op._add_control_input(before)
+
+
 def in_jit_compiled_function() -> bool:
     """Whether a `tf.function(jit_compile=True)`, or a function that it calls, is being traced."""
     if tf.executing_eagerly():

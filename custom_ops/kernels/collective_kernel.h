@@ -23,6 +23,10 @@ class CollectiveKernel : public tensorflow::AsyncOpKernel {
     group_ = static_cast<uint64_t>(group);
   }
 
+  // Submitting takes microseconds. What is expensive waits for a thread of TensorFlow's, with a
+  // single one until all that backprop has left to do is done.
+  bool IsExpensive() override { return false; }
+
  protected:
   // Null, with the op's status set, when the engine is gone.
   std::shared_ptr<Engine> FindEngineOrFail(tensorflow::OpKernelContext* ctx) const {

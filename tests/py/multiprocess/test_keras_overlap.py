@@ -83,6 +83,21 @@ def fit(folder, layers):
         json.dump({"steps": steps, "waits": waits}, file)
 
 
+def test_with_one_thread_gradients_come_in_the_order_of_backprop_on_every_rank(tmp_path):
+    """TensorFlow alone computes most gradients last, and submits them when all is computed."""
+    env = {"TF_NUM_INTEROP_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    run_workers(fit, 2, args=(str(tmp_path), LAYERS), env=env, timeout=100)
+    for rank in range(2):
+        for step in json.loads((tmp_path / f"{rank}.json").read_text())["steps"]:
+            call = step["call"]
+            names = [name.removeprefix("sequential/") for name in call["tensors"]]
+            arrived = dict(zip(names, call["arrived"]))
+            kernels = [arrived[f"layer{i}/kernel"] for i in reversed(range(LAYERS))]
+            assert kernels == sorted(kernels), call
+            # The machine may be busy, but each gradient comes before the next is computed.
+            assert kernels[LAYERS // 2] > kernels[0] and kernels[-1] > kernels[LAYERS // 2]
+
+
 def test_gradients_travel_while_others_are_computed(tmp_path):
     # An update needs a thread that is not busy with the backward pass.
     env = {"TF_NUM_INTEROP_THREADS": "6"}
