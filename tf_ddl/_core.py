@@ -123,6 +123,7 @@ class Engine:
             tune_buckets=int(options.bucket_bytes == type(options).bucket_bytes),
             deterministic=int(options.deterministic),
             huge_pages=int(options.huge_pages),
+            own_cores=int(options.own_cores),
         )
         handle = ctypes.c_int64()
         if gpu is None:

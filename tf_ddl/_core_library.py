@@ -57,6 +57,7 @@ class Config(ctypes.Structure):
         ("tune_buckets", ctypes.c_int32),
         ("deterministic", ctypes.c_int32),
         ("huge_pages", ctypes.c_int32),
+        ("own_cores", ctypes.c_int32),
     ]
 
 

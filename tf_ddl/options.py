@@ -49,6 +49,8 @@ class Options:
         attach). `DDL_CMA`.
       huge_pages: whether tensors that are read so get pages of 2 MiB (`MADV_COLLAPSE`).
         `DDL_HUGE_PAGES`.
+      own_cores: whether the thread that moves data keeps to this rank's share of the host's cores,
+        where several ranks share them and nobody has bound them. `DDL_OWN_CORES`.
       interfaces: names of the network interfaces that may be used, separated by commas, such as
         "eth0,eth1"; empty allows all. `DDL_INTERFACES`.
       sockets_per_rail: TCP connections between two hosts on each network that they share.
@@ -132,6 +134,14 @@ class Options:
         "0 or 1",
         0,
         "Whether the kernel is asked to put pages of 2 MiB under tensors that are read so.",
+    )
+    own_cores: bool = _setting(
+        True,
+        "DDL_OWN_CORES",
+        "0 or 1",
+        0,
+        "Whether the thread that moves data keeps to this rank's share of the host's cores, if "
+        "several ranks share them and nobody has bound them.",
     )
     interfaces: str = _setting(
         "",

@@ -70,6 +70,7 @@ tf_ddl::EngineOptions OptionsOf(const ddl_config& config) {
   options.autotune = config.autotune != 0;
   options.tune_buckets = config.tune_buckets != 0;
   options.deterministic = config.deterministic != 0;
+  options.own_cores = config.own_cores != 0;
   return options;
 }
 

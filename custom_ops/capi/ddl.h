@@ -37,6 +37,7 @@ typedef struct {
   int32_t tune_buckets;
   int32_t deterministic;
   int32_t huge_pages;
+  int32_t own_cores;
 } ddl_config;
 
 typedef struct {

@@ -40,6 +40,8 @@ struct EngineOptions {
   bool deterministic = false;
   // How float32 travels between hosts; of GPU memory, always.
   WireFormat compression = WireFormat::kAsIs;
+  // The progress threads of the ranks of a host keep to separate cores, where they can.
+  bool own_cores = true;
 
   // Buckets in GPU memory are larger, unless the user has said how large (tune_buckets false): a
   // collective there is a launch, and its links carry many times more.

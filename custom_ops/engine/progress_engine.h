@@ -88,6 +88,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void WakeUnlessLent();
 
   void Run();  // the progress thread
+  void KeepToOwnCores();
 
   // All below: the driving thread.
   bool Turn();

@@ -1,8 +1,11 @@
 // Who drives: the progress thread, or a caller that lends its own.
 #include <sched.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "base/own_cores.h"
 #include "base/time.h"
 #include "engine/progress_engine.h"
 
@@ -31,7 +34,17 @@ bool ProgressEngine::Turn() {
   return moved;
 }
 
+// Threads that move data often sleep and wake up. Where two ranks' share a core, the rank that
+// computes there is late in each step, and all others wait for it.
+void ProgressEngine::KeepToOwnCores() {
+  const Topology& topology = communicator_->topology();
+  const std::vector<int>& ranks = topology.hosts[topology.HostOf()[rank_]].ranks;
+  const auto own = std::find(ranks.begin(), ranks.end(), rank_);
+  KeepToShareOfCores(static_cast<int>(own - ranks.begin()), static_cast<int>(ranks.size()));
+}
+
 void ProgressEngine::Run() {
+  if (options_.own_cores) KeepToOwnCores();
   std::unique_lock<std::mutex> drive(drive_mutex_);
   int64_t last_moved = NowNanos();
   // Rank 0 that could not choose plans has failed before the first turn, and must confirm nothing.

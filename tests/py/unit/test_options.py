@@ -43,6 +43,7 @@ def test_environment():
             "DDL_DETERMINISTIC": "1",
             "DDL_CHECK_REPLICAS_EVERY": "0",
             "DDL_HUGE_PAGES": "0",
+            "DDL_OWN_CORES": "0",
         }
     )
     assert chosen == options.Options(
@@ -54,6 +55,7 @@ def test_environment():
         use_shared_memory=False,
         use_cma=False,
         huge_pages=False,
+        own_cores=False,
         interfaces="eth0, eth1",
         sockets_per_rail=3,
         topology="4x8x8",
