@@ -89,7 +89,7 @@ def test_accumulation_sends_less(results):
     _, ranks = results.outcome("bytes_per_update")
     gradients = (6 * 5 + 5 + 5 * 2 + 2) * 8  # bytes of the model's gradients in float64
     for outcome in ranks:
-        # Both also send a few numbers per step: rows of the batch, metrics, checksums.
+        # Both also send a few numbers per step: metrics, checksums.
         assert outcome["plain"] - outcome["accumulating"] == 6 * gradients
 
 
