@@ -25,6 +25,7 @@ from tf_ddl import (
     _tf_compat,
     _variables,
 )
+from tf_ddl._in_order import in_order
 from tf_ddl._model_check import FirstStepCheck
 from tf_ddl._replica_check import ReplicaCheck, check_origin
 from tf_ddl._tf_compat import tf
@@ -188,7 +189,7 @@ class DDLExtended(_tf_compat.StrategyExtended):
                 args, kwargs = state.inputs()
                 if state.keras_step in ("train", "test"):
                     state.note_rows()
-            with state.compiling():
+            with state.compiling(), in_order(self.engine):
                 result = fn(*args, **kwargs)
             if state.keras_step == "predict" and self.engine.size > 1:
                 result = state.without_added_row(result)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tf_ddl import _core, _core_library, _hooks, _ops_build, _runtime, _tf_compat, errors
+from tf_ddl._in_order import in_order
 from tf_ddl._tf_compat import tf
 
 __all__ = [
@@ -275,7 +276,7 @@ def _all_reduce_group(
             return list(op(tensors, _token(), contributes, tensor_names=list(names), **common))
     op = ops.ddl_device_all_reduce if in_gpu_memory else ops.ddl_all_reduce
     contributes = tf.convert_to_tensor(contributes)
-    with place:
+    with place, in_order(engine):
         results = [
             op(tensor, _token(), contributes, index=i, tensor_name=name, **common)
             for i, (name, tensor) in enumerate(zip(names, tensors))
@@ -288,9 +289,10 @@ def broadcast(engine: _core.Engine, tensor: tf.Tensor, root: int = 0, name: str 
     """The root's `tensor` (fixed-size dtype, the same shape on every rank) on every rank."""
     name = name or _name(tensor, "tensor")
     group = _register(engine, "broadcast", [_spec(name, tensor)], root=root)
-    result = library().ddl_broadcast(
-        tensor, _token(), engine=engine.handle, group=group, root=root, tensor_name=name
-    )
+    with in_order(engine):
+        result = library().ddl_broadcast(
+            tensor, _token(), engine=engine.handle, group=group, root=root, tensor_name=name
+        )
     _keep([result])
     return result
 
@@ -311,9 +313,10 @@ def all_gather(
     """
     name = name or _name(tensor, "tensor")
     group = _register(engine, "all_gather", [_spec(name, tensor, any_rows=True)], site=site)
-    gathered, rows = library().ddl_all_gather(
-        tensor, _token(), engine=engine.handle, group=group, tensor_name=name
-    )
+    with in_order(engine):
+        gathered, rows = library().ddl_all_gather(
+            tensor, _token(), engine=engine.handle, group=group, tensor_name=name
+        )
     _keep([gathered])
     return gathered, rows
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_ddl import _core, _ops
+from tf_ddl._in_order import in_order
 from tf_ddl._tf_compat import tf
 
 __all__ = ["checked", "checked_rows", "tolerance"]
@@ -78,9 +79,11 @@ def checked(
         verdicts.append(_verdict(engine, everybodys, tf.reshape(result, [-1]), reduce_op))
     mine = tf.stack(verdicts)[tf.newaxis]
     everybodys, _ = _ops.all_gather(engine, mine, name="verdicts on reductions")
-    checks = [_assert_equal(tf.reshape(everybodys, [engine.size, len(names), 4]), names, reduce_op)]
-    if must_be_finite:
-        checks.insert(0, _assert_finite(tf.stack(counts), names))
+    everybodys = tf.reshape(everybodys, [engine.size, len(names), 4])
+    with in_order(engine):
+        checks = [_assert_equal(everybodys, names, reduce_op)]
+        if must_be_finite:
+            checks.insert(0, _assert_finite(tf.stack(counts), names))
     return _after(checks, results)
 
 
@@ -93,7 +96,9 @@ def checked_rows(engine: _core.Engine, values: tf.Tensor, rows: tf.Tensor, name:
     kinds = [tf.math.is_nan(flat), tf.math.is_inf(flat)]
     counts = tf.stack([tf.reduce_sum(tf.cast(kind, tf.int64), axis=1) for kind in kinds], axis=1)
     by_rank = tf.math.unsorted_segment_sum(counts, owner, engine.size)
-    (values,) = _after([_assert_finite(by_rank[tf.newaxis], [name])], [values])
+    with in_order(engine):
+        check = _assert_finite(by_rank[tf.newaxis], [name])
+    (values,) = _after([check], [values])
     return values
 
 

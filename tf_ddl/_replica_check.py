@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tf_ddl import _core, _ops, _run_state, _tf_compat, _variables
+from tf_ddl._in_order import in_order
 from tf_ddl._run_state import RunState
 from tf_ddl._tf_compat import tf
 
@@ -104,7 +105,8 @@ class ReplicaCheck:
             return tf.constant(True)
 
         # Reading the variables in a branch orders the branch after the step's assignments.
-        tf.cond(due, compare, lambda: tf.constant(True), name="tf_ddl_compare_replicas")
+        with in_order(self._engine):
+            tf.cond(due, compare, lambda: tf.constant(True), name="tf_ddl_compare_replicas")
 
     def compare(self, variables: list[Any]) -> None:
         """Compares these variables now, here; see `after_run`. All ranks must call."""

@@ -268,6 +268,52 @@ def reductions():
     print("checked", rank)
 
 
+def failures():
+    import time
+
+    import numpy as np
+    import tensorflow as tf
+
+    import tf_ddl
+    from tf_ddl._extended import reducing_gradients
+
+    strategy = tf_ddl.DDLStrategy()
+    rank, size = strategy.rank, strategy.size
+
+    def sleep(value):
+        time.sleep(1.0 if rank == size - 1 else 0.0)
+        return value
+
+    def slowly_reduced(value):
+        # Without state, so that TensorFlow itself does not put it in order.
+        value = tf.numpy_function(sleep, [value], tf.float32, stateful=False)
+        return strategy.reduce("SUM", value, axis=None)
+
+    def step(factor):
+        with reducing_gradients(["gradient"]):
+            replica = tf.distribute.get_replica_context()
+            return replica.all_reduce("SUM", tf.ones([3]) * factor)
+
+    inner = tf.function(step)
+    for fn, slow_first in ((inner, True), (inner, False), (step, True), (step, False)):
+
+        @tf.function
+        def run(factor, fn=fn, slow_first=slow_first):
+            before = slowly_reduced(factor) if slow_first else factor
+            total = strategy.run(fn, (factor,))
+            return (before if slow_first else slowly_reduced(factor)), total
+
+        run(tf.constant(1.0))
+        try:
+            run(tf.constant(np.nan if rank == size - 1 else 1.0, tf.float32))
+        except tf.errors.InvalidArgumentError as error:
+            assert f"gradient has 3 NaN and 0 infinite values on rank {size - 1}" in str(error)
+        else:
+            raise AssertionError("not refused")
+        time.sleep(2.5)  # longer than a cancelled collective waits for others
+        assert run(tf.constant(1.0))[0] == size
+
+
 def switched_off():
     import keras
     import numpy as np
@@ -305,6 +351,10 @@ def test_mistakes_are_named_on_every_rank():
 def test_reductions_beside_simple_ones(size):
     for result in run_workers(reductions, size, env={"DDL_CHECK_REDUCTIONS": "1"}, timeout=120):
         assert f"checked {result.rank}" in result.stdout
+
+
+def test_a_failed_check_leaves_nothing_under_way():
+    run_workers(failures, 2, env={"DDL_CHECK_REDUCTIONS": "1"}, timeout=120)
 
 
 def test_the_first_step_s_check_can_be_switched_off():
