@@ -210,7 +210,8 @@ class Engine:
     def broadcast(self, group: int, array: np.ndarray, out: np.ndarray, count: int) -> None:
         """Sends `array` of the group's root to `out` of every rank; `count` elements."""
         call = (self.handle, group, self._call_text(group))
-        _core_library.call("ddl_broadcast", *call, array.ctypes.data, out.ctypes.data, count)
+        places = (_core_library.address(array), _core_library.address(out))
+        _core_library.call("ddl_broadcast", *call, *places, count)
 
     def all_gather(
         self, group: int, array: np.ndarray, element_bytes: int, call: str = ""
@@ -227,7 +228,7 @@ class Engine:
             self.handle,
             group,
             call.encode("utf-8", "replace") or self._call_text(group),
-            array.ctypes.data,
+            _core_library.address(array),
             array.nbytes // element_bytes,
             element_bytes,
             counts,

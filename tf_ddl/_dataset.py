@@ -66,12 +66,13 @@ class Share(NamedTuple):
     Attributes:
       data: the part; where no row is the rank's own, the batch's first.
       rows: how many rows of it are the rank's own; int64 scalar.
-      of: rows of the global batch; int64 scalar. (): no rank knows, since each has its own data.
+      rows_of_all: of the global batch; int64 scalar. (): no rank knows, since each has its own
+        data.
     """
 
     data: Any
     rows: Any
-    of: Any
+    rows_of_all: Any
 
 
 @contextlib.contextmanager
@@ -284,7 +285,7 @@ def from_function(
 
 def _rows_of_all(batch: Any) -> Any:
     """Rows of the global batch, where the rank's part tells; else 0."""
-    return batch.of if isinstance(batch, Share) else tf.constant(0, tf.int64)
+    return batch.rows_of_all if isinstance(batch, Share) else tf.constant(0, tf.int64)
 
 
 def _marked(dataset: tf.data.Dataset) -> tf.data.Dataset:

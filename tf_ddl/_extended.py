@@ -260,7 +260,8 @@ class DDLExtended(_tf_compat.StrategyExtended):
         contributes: Any = True
         if of_this_batch and state is not None and state.keras_step:
             contributes = state.has_rows()
-        if names is not None and not (tf.executing_eagerly() or _run_state.is_compiled(state)):
+        is_graph = not (tf.executing_eagerly() or _run_state.is_compiled(state))
+        if names is not None and is_graph and self.engine.size > 1:
             _gradient_order.compute_early(tf.nest.flatten(value))
         return _structures.all_reduce(
             self.engine,

@@ -52,7 +52,7 @@ class RunState:
             self._rows = _static_rows(args[0].data)
             if self._rows is None:
                 self._rows = args[0].rows
-            self._all_rows = args[0].of
+            self._all_rows = args[0].rows_of_all
             self._rows_known = self._is_share = True
         self._weight: tf.Tensor | None = None
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "transport/abort_text.h"
+
 namespace tf_ddl {
 namespace {
 
@@ -298,13 +300,11 @@ void PairCommunicator::Wake() {
 void PairCommunicator::Close(const Status& status) {
   if (closed_) return;
   closed_ = true;
-  const std::string payload =
-      std::to_string(static_cast<int>(status.code())) + "\n" + status.message();
+  const std::string payload = status.ok() ? "" : AbortText(status);
   for (int peer = 0; peer < size(); ++peer) {
     Pair* pair = wires_.pairs[peer];
     if (pair == nullptr || gone_[peer]) continue;
-    pair->SendControl(status.ok() ? ControlKind::kBye : ControlKind::kAbort,
-                      status.ok() ? "" : payload);
+    pair->SendControl(status.ok() ? ControlKind::kBye : ControlKind::kAbort, payload);
   }
   const Deadline deadline = DeadlineIn(kCloseMillis / 1000.0);
   for (Pair* pair : wires_.pairs) {

@@ -3,12 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
 
 #include "base/time.h"
+#include "transport/abort_text.h"
 #include "transport/inbox.h"
 #include "transport/outbox.h"
 #include "transport/pieces.h"
@@ -23,18 +23,6 @@ namespace {
 constexpr size_t kMinBytesPerPiece = 128;
 // How long the cause of a loss (an abort, the end of the socket) may come after its first sign.
 constexpr double kCauseSeconds = 1.0;
-
-Status ParseAbort(const std::vector<uint8_t>& payload) {
-  const std::string text(payload.begin(), payload.end());
-  int code = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), code);
-  const size_t end = static_cast<size_t>(parsed.ptr - text.data());
-  if (parsed.ec != std::errc() || code < 1 || code > static_cast<int>(Code::kInternal) ||
-      end >= text.size() || text[end] != '\n') {
-    return Internal("a peer aborted the job without saying why");
-  }
-  return Status(static_cast<Code>(code), text.substr(end + 1));
-}
 
 class StreamPair : public Pair, private InboxEvents {
  public:
@@ -218,7 +206,7 @@ Status StreamPair::OnControlFrame(Stream* from, const FrameHeader& header,
                                   std::vector<uint8_t> payload) {
   const auto kind = static_cast<ControlKind>(header.control);
   if (kind == ControlKind::kAbort) {
-    Fail(ParseAbort(payload));
+    Fail(ParseAbort({payload.begin(), payload.end()}));
     return failure_;  // what follows is of no interest
   } else if (kind == ControlKind::kBye) {
     from->bye = true;

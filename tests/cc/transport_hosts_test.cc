@@ -153,16 +153,16 @@ void Stream(int host, Node* node, const std::vector<int>& messages, Rates* rates
   const size_t n = 256 << 10;
   std::vector<uint8_t> message = Pattern(n, 1);
   std::vector<std::unique_ptr<CopySink>> sinks;
-  int todo = 0;
+  int pending = 0;
   for (size_t rail = 0; rail < messages.size(); ++rail) {
     for (int i = 0; i < messages[rail]; ++i) {
       const Tag tag = {1, rail, static_cast<uint64_t>(i)};
-      ++todo;
+      ++pending;
       if (host == 0) {
-        node->to(1).Send(tag, static_cast<int>(rail), {{message.data(), n}}, [&] { --todo; });
+        node->to(1).Send(tag, static_cast<int>(rail), {{message.data(), n}}, [&] { --pending; });
       } else {
         sinks.push_back(std::make_unique<CopySink>(n));
-        node->to(0).Receive(tag, sinks.back().get(), [&] { --todo; });
+        node->to(0).Receive(tag, sinks.back().get(), [&] { --pending; });
       }
     }
   }
@@ -173,7 +173,7 @@ void Stream(int host, Node* node, const std::vector<int>& messages, Rates* rates
     node->Run([] { return false; }, 1.0);
     rates->Add(node->to(1).Links(), 1);
   }
-  EXPECT_TRUE(node->Run([&] { return todo == 0; }, 30));
+  EXPECT_TRUE(node->Run([&] { return pending == 0; }, 30));
   for (const auto& sink : sinks) EXPECT_TRUE(sink->data == message);
 }
 

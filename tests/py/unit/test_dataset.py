@@ -93,7 +93,7 @@ def test_a_rank_without_rows_is_given_one(rows):
         counts = [int(share.rows) for share in shares]
         assert sum(counts) == len(batch[0]) and counts == sorted(counts, reverse=True)
         for share, count in zip(shares, counts):
-            assert isinstance(share, _dataset.Share) and share.of == len(batch[0])
+            assert isinstance(share, _dataset.Share) and share.rows_of_all == len(batch[0])
             x, ragged, sparse = share.data
             assert len(x) == ragged.shape[0] == sparse.shape[0] == max(count, 1)
             if not count:
@@ -111,5 +111,5 @@ def test_where_all_ranks_have_rows_nothing_is_added():
     with _dataset.in_shares():
         part = _dataset.split(source, 1, 3)
     assert [list(share.data.numpy()) for share in part] == [[2, 3], [8, 9]]
-    assert [(int(share.rows), int(share.of)) for share in part] == [(2, 6), (2, 6)]
+    assert [(int(share.rows), int(share.rows_of_all)) for share in part] == [(2, 6), (2, 6)]
     assert part.element_spec.data.shape == [2]
