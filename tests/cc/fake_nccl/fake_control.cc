@@ -28,6 +28,7 @@ struct Control {
   std::map<int, std::pair<double, double>> take;  // by ranks: seconds, seconds per byte
   std::string misuse;
   int releases = 0;  // what is blocked goes on when this grows
+  int aborts = 0;    // of communicators
 };
 
 // Never destroyed: threads of the fake device outlive main.
@@ -109,7 +110,7 @@ void fake_spend(int ranks, double bytes) {
   std::this_thread::sleep_for(std::chrono::duration<double>(take.first + bytes * take.second));
 }
 
-int fake_enter(const char* function) {
+int fake_enter(const char* function, const std::atomic<bool>* aborted) {
   Control& c = control();
   std::unique_lock<std::mutex> lock(c.mutex);
   ++c.calls[function];
@@ -119,8 +120,10 @@ int fake_enter(const char* function) {
     const Injection now = injection;
     c.injections.erase(c.injections.begin() + i);
     if (!now.block) return now.code;
-    const int seen = c.releases;
-    c.changed.wait(lock, [&] { return c.releases != seen; });
+    const int releases = c.releases, aborts = c.aborts;
+    c.changed.wait(lock, [&] {
+      return c.releases != releases || (aborted == nullptr ? c.aborts != aborts : aborted->load());
+    });
     return 0;
   }
   return 0;
@@ -132,7 +135,12 @@ void fake_note_misuse(const char* text) {
   c.misuse += std::string(text) + "\n";
 }
 
-void fake_note_abort() { fake_unblock(); }
+void fake_note_abort() {
+  Control& c = control();
+  std::lock_guard<std::mutex> lock(c.mutex);
+  ++c.aborts;
+  c.changed.notify_all();
+}
 
 int fake_async_error_of(int rank) {
   Control& c = control();

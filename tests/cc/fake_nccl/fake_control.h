@@ -10,6 +10,8 @@
 #ifndef TF_DDL_TESTS_CC_FAKE_NCCL_FAKE_CONTROL_H_
 #define TF_DDL_TESTS_CC_FAKE_NCCL_FAKE_CONTROL_H_
 
+#include <atomic>
+
 extern "C" {
 
 // Forgets all injections, counts and misuse.
@@ -17,8 +19,8 @@ void fake_reset();
 // The n'th call from now on (from 1) of `function`, by whichever rank, returns `code` and does
 // nothing.
 void fake_fail(const char* function, int n, int code);
-// The n'th call from now on of `function` does not return before fake_unblock or a communicator's
-// abort.
+// The n'th call from now on of `function` does not return before fake_unblock or an abort: of its
+// communicator, if it is told which that is; of any otherwise.
 void fake_block(const char* function, int n);
 void fake_unblock();
 // How often `function` was called since fake_reset.
@@ -32,8 +34,9 @@ void fake_async_error(int rank, int code);
 // From now on collectives of communicators of `ranks` ranks take so long.
 void fake_take(int ranks, double seconds, double seconds_per_byte);
 
-// For libfake_nccl.so: the code to return instead of doing anything, or 0.
-int fake_enter(const char* function);
+// For libfake_nccl.so: the code to return instead of doing anything, or 0. `aborted` becomes true
+// when the communicator that is called is aborted; or null.
+int fake_enter(const char* function, const std::atomic<bool>* aborted);
 void fake_note_misuse(const char* text);
 void fake_note_abort();
 int fake_async_error_of(int rank);

@@ -119,7 +119,7 @@ CuContext PrimaryOf(int device) { return reinterpret_cast<CuContext>(0x1000L + d
 
 // Calls that need a context fail without one, as the real ones do.
 CuResult Enter(const char* function, bool needs_context = true) {
-  if (const int code = fake_enter(function)) return static_cast<CuResult>(code);
+  if (const int code = fake_enter(function, nullptr)) return static_cast<CuResult>(code);
   if (needs_context && current == nullptr) {
     fake_note_misuse((std::string(function) + " without a current context").c_str());
     return kCudaErrorInvalidContext;
@@ -223,7 +223,7 @@ CuResult cuCtxGetStreamPriorityRange(int* least, int* greatest) {
 CuResult cuStreamCreateWithPriority(CuStream* stream, unsigned int flags, int priority) {
   FAKE_ENTER();
   if (priority == -5 && flags == kCuStreamNonBlocking) {
-    fake_enter("cuStreamCreateWithPriority: most urgent, does not block");
+    fake_enter("cuStreamCreateWithPriority: most urgent, does not block", nullptr);
   }
   *stream = reinterpret_cast<CuStream>(new Stream);
   return kCudaSuccess;

@@ -35,13 +35,13 @@ struct Group {
 thread_local Group group;
 
 #define FAKE_ENTER() \
-  if (const int code = fake_enter(__func__)) return static_cast<NcclResult>(code)
+  if (const int code = fake_enter(__func__, nullptr)) return static_cast<NcclResult>(code)
 
 // An error within a group is the whole group's.
-#define FAKE_ENTER_COLLECTIVE()                                       \
-  if (const int code = fake_enter(__func__)) {                        \
-    if (group.depth > 0) group.error = static_cast<NcclResult>(code); \
-    return static_cast<NcclResult>(code);                             \
+#define FAKE_ENTER_COLLECTIVE(comm)                                    \
+  if (const int code = fake_enter(__func__, &AsComm(comm)->aborted)) { \
+    if (group.depth > 0) group.error = static_cast<NcclResult>(code);  \
+    return static_cast<NcclResult>(code);                              \
   }
 
 // A stream's turn at a meeting: waits for all ranks, or for this one's abort.
@@ -344,7 +344,8 @@ NcclResult ncclGroupStart() {
 }
 
 NcclResult ncclGroupEnd() {
-  const int code = fake_enter(__func__);
+  const bool ends = group.depth == 1 && !group.entries.empty();
+  const int code = fake_enter(__func__, ends ? &group.entries[0].comm->aborted : nullptr);
   if (group.depth == 0) return Misuse("ncclGroupEnd without ncclGroupStart");
   if (--group.depth > 0) return static_cast<NcclResult>(code);
   Group now;
@@ -359,17 +360,17 @@ NcclResult ncclGroupEnd() {
 
 NcclResult ncclAllReduce(const void* in, void* out, size_t count, NcclDataType type, NcclRedOp op,
                          NcclComm comm, void* stream) {
-  FAKE_ENTER_COLLECTIVE();
+  FAKE_ENTER_COLLECTIVE(comm);
   return Add(comm, {FakeCall::kAllReduce, in, out, count, type, op}, stream, __func__);
 }
 NcclResult ncclReduceScatter(const void* in, void* out, size_t count, NcclDataType type,
                              NcclRedOp op, NcclComm comm, void* stream) {
-  FAKE_ENTER_COLLECTIVE();
+  FAKE_ENTER_COLLECTIVE(comm);
   return Add(comm, {FakeCall::kReduceScatter, in, out, count, type, op}, stream, __func__);
 }
 NcclResult ncclAllGather(const void* in, void* out, size_t count, NcclDataType type, NcclComm comm,
                          void* stream) {
-  FAKE_ENTER_COLLECTIVE();
+  FAKE_ENTER_COLLECTIVE(comm);
   return Add(comm, {FakeCall::kAllGather, in, out, count, type, kNcclSum}, stream, __func__);
 }
 }
