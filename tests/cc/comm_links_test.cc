@@ -290,7 +290,7 @@ TEST(LearnLinks, ARankThatLeavesIsNamed) {
 
 TEST(LearnLinks, ARankThatIsSilentIsNamedWhenTimeIsOver) {
   for (int missing : {0, 1, 3}) {
-    WithoutOne(Hosts({2, 2}), missing, 2, Code::kDeadlineExceeded, [](auto*) {});
+    WithoutOne(Hosts({2, 2}), missing, 4, Code::kDeadlineExceeded, [](auto*) {});
   }
 }
 

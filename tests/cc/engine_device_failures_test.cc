@@ -65,7 +65,7 @@ TEST(DeviceFailures, APeersEndIsNoticedWhileTheDeviceIsStuck) {
     const Status status = Reduce(engine, group, 10);
     EXPECT_EQ(status.code(), Code::kUnavailable) << status.message();
     Says(status.message(), "rank 1");
-    EXPECT_LT(NowNanos() - begin, 2'000'000'000);
+    EXPECT_LT(NowNanos() - begin, 5'000'000'000);
   });
   for (int rank = 0; rank < 3; ++rank) {
     WaitForHealth(engines[rank]);
@@ -78,7 +78,7 @@ TEST(DeviceFailures, AStuckCollectiveEndsWithWhatEveryRankDidLast) {
   DeviceWorld world(2);
   world.StickAt(1);
   EngineOptions options;
-  options.timeout = 1.0;
+  options.timeout = 3.0;
   DeviceEngines engines(&world, 2, options);
   engines.Run([&](int, Engine& engine) {
     const uint64_t group = Register(engine);
@@ -93,7 +93,7 @@ TEST(DeviceFailures, AStuckCollectiveEndsWithWhatEveryRankDidLast) {
 TEST(DeviceFailures, ARankThatDoesNotComeIsNamedAsBehind) {
   DeviceWorld world(3);
   EngineOptions options;
-  options.timeout = 1.0;
+  options.timeout = 3.0;
   DeviceEngines engines(&world, 3, options);
   uint64_t group[3];
   engines.Run([&](int rank, Engine& engine) {
@@ -117,7 +117,7 @@ TEST(DeviceFailures, ARankThatDoesNotComeIsNamedAsBehind) {
 TEST(DeviceFailures, Rank0ThatDoesNotComeIsNamed) {
   DeviceWorld world(2);
   EngineOptions options;
-  options.timeout = 1.0;
+  options.timeout = 3.0;
   DeviceEngines engines(&world, 2, options);
   uint64_t group[2];
   engines.Run([&](int rank, Engine& engine) {

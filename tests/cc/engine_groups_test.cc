@@ -250,7 +250,7 @@ TEST(Groups, ARankThatLeavesEarlyIsNamed) {
 
 TEST(Groups, AWaitHasADeadlineThatNamesTheMissingRank) {
   EngineOptions options;
-  options.timeout = 1.0;
+  options.timeout = 3.0;
   World world(2, options);
   uint64_t group[2];
   world.Run([&](int rank, Engine& engine) {

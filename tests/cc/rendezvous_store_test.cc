@@ -82,7 +82,7 @@ Fd BareJoin(const Store& store, int rank, int size) {
   request.host_bytes = 5;
   EXPECT_TRUE(WriteAll(socket.get(), &request, sizeof request, DeadlineIn(2), nullptr).ok());
   EXPECT_TRUE(WriteAll(socket.get(), "host1", 5, DeadlineIn(2), nullptr).ok());
-  usleep(50000);
+  usleep(300000);
   return socket;
 }
 
@@ -166,13 +166,13 @@ TEST(StoreTest, AStoreThatEndsDoesNotWaitForAnExchange) {
 }
 
 TEST(StoreTest, ARankThatDoesNotComeIsNamedToEverybody) {
-  auto store = NewStore(4, 0.3);
+  auto store = NewStore(4, 1.5);
   const Deadline start = Clock::now();
   const auto results = JoinAll({ConfigFor(*store, 0, 4), ConfigFor(*store, 2, 4)});
-  EXPECT_LT(Clock::now() - start, std::chrono::seconds(3));
+  EXPECT_LT(Clock::now() - start, std::chrono::seconds(8));
   for (const Joined& joined : results) {
     EXPECT_EQ(joined.status.code(), Code::kDeadlineExceeded);
-    EXPECT_TRUE(Says(joined.status, "ranks 1, 3 of 4 did not come within 0.3 s"))
+    EXPECT_TRUE(Says(joined.status, "ranks 1, 3 of 4 did not come within 1.5 s"))
         << joined.status.message();
     EXPECT_TRUE(Says(joined.status, "rank 2 (host ")) << joined.status.message();
   }
@@ -181,7 +181,7 @@ TEST(StoreTest, ARankThatDoesNotComeIsNamedToEverybody) {
 }
 
 TEST(StoreTest, WrongSecretIsRefusedAndMentionedToThoseWhoWait) {
-  auto store = NewStore(2, 1.0);
+  auto store = NewStore(2, 2.0);
   JobConfig stranger = ConfigFor(*store, 1, 2);
   stranger.secret = "another secret";
   const auto results = JoinAll({ConfigFor(*store, 0, 2), stranger});
@@ -200,7 +200,7 @@ TEST(StoreTest, ARankThatComesTwiceIsRefused) {
   EXPECT_TRUE(Says(twice, "rank 1 already joined from host host1 pid 4711")) << twice.message();
   // Once the first has gone, its place is free.
   first.Reset();
-  usleep(50000);
+  usleep(500000);
   for (const Joined& joined : JoinAll({ConfigFor(*store, 0, 2), ConfigFor(*store, 1, 2)})) {
     EXPECT_TRUE(joined.status.ok()) << joined.status.message();
   }
@@ -347,7 +347,7 @@ TEST(StoreTest, AStoreThatGoesAwayIsNoticed) {
   Joined joined;
   const int port = store->port();
   std::thread client([&joined, config = ConfigFor(*store, 1, 2)] { joined = Join(config); });
-  usleep(200000);
+  usleep(1000000);
   store.reset();
   client.join();
   EXPECT_EQ(joined.status.code(), Code::kUnavailable);

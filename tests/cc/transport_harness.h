@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -67,12 +68,17 @@ inline const char* NameOf(Kind kind) {
 
 constexpr const char* kSecret = "the secret of this test";
 
-// A port that was free a moment ago.
+// A port that was free a moment ago, and which nobody is given who does not ask for it: those are
+// from 32768 on.
 inline int FreePort() {
-  Fd socket;
-  int port = 0;
-  EXPECT_TRUE(Listen("127.0.0.1", 0, &socket, &port).ok());
-  return port;
+  static std::atomic<int> next{getpid()};
+  for (int tries = 0; tries < 1000; ++tries) {
+    Fd socket;
+    int port = 0;
+    if (Listen("127.0.0.1", 10000 + next++ % 20000, &socket, &port).ok()) return port;
+  }
+  ADD_FAILURE() << "no port is free";
+  return 0;
 }
 
 inline JobConfig Config(int rank, int size, int port) {

@@ -186,7 +186,7 @@ TEST(MeshTest, PortInUse) {
 TEST(MeshTest, AMissingRankIsNamedOnEveryRank) {
   const int port = FreePort();
   std::vector<JobConfig> configs = {Config(0, 3, port), Config(2, 3, port)};
-  for (JobConfig& config : configs) config.join_timeout = 0.5;
+  for (JobConfig& config : configs) config.join_timeout = 2.0;
   std::vector<Mesh> meshes;
   for (const Status& status : ConnectAll(configs, &meshes)) {
     EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
@@ -197,7 +197,7 @@ TEST(MeshTest, AMissingRankIsNamedOnEveryRank) {
 TEST(MeshTest, WrongSecretWrongSizeAndTwiceTheSameRank) {
   const int port = FreePort();
   std::vector<JobConfig> configs = {Config(0, 2, port), Config(1, 2, port), Config(1, 3, port)};
-  configs[0].join_timeout = 1.5;
+  configs[0].join_timeout = 3.0;
   configs[1].secret = "a wrong one";
   std::vector<Mesh> meshes;
   auto statuses = ConnectAll(configs, &meshes);
@@ -207,7 +207,7 @@ TEST(MeshTest, WrongSecretWrongSizeAndTwiceTheSameRank) {
   EXPECT_EQ(statuses[2].code(), Code::kInvalidArgument);
 
   configs = {Config(0, 3, port), Config(1, 3, port), Config(1, 3, port)};
-  configs[0].join_timeout = 1.5;
+  configs[0].join_timeout = 3.0;
   statuses = ConnectAll(configs, &meshes);
   EXPECT_EQ(statuses[0].code(), Code::kDeadlineExceeded);
   const bool second_refused = statuses[2].code() == Code::kAlreadyExists;
@@ -274,12 +274,14 @@ std::vector<int> ListeningPorts() {
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
       continue;
     }
-    sockaddr_in address{};
+    sockaddr_storage address{};
     size = sizeof address;
     if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
-    if (address.sin_family == AF_INET && address.sin_port != 0) {
-      ports.push_back(ntohs(address.sin_port));
-    }
+    if (address.ss_family != AF_INET && address.ss_family != AF_INET6) continue;
+    const int port = ntohs(address.ss_family == AF_INET
+                               ? reinterpret_cast<const sockaddr_in*>(&address)->sin_port
+                               : reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
+    if (port != 0) ports.push_back(port);
   }
   return ports;
 }

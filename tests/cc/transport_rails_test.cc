@@ -98,7 +98,7 @@ TEST_F(RailsTest, TimesWithBytesUnderWayAreCounted) {
 
 TEST_F(RailsTest, OneSocketThatIsFullDoesNotHoldUpTheOthers) {
   // Rank 1 does not read while rank 0 sends far more on rail 0 than its sockets take.
-  std::vector<uint8_t> large = Pattern(64 << 20, 1);
+  std::vector<uint8_t> large = Pattern(16 << 20, 1);
   std::vector<uint8_t> small = Pattern(1000, 2);
   CopySink large_sink(large.size());
   CopySink small_sink(small.size());
@@ -116,7 +116,7 @@ TEST_F(RailsTest, OneSocketThatIsFullDoesNotHoldUpTheOthers) {
     large_received = true;
     order.push_back("large");
   });
-  ASSERT_TRUE(Both([&] { return large_received && sent == kSockets + 1; }));
+  ASSERT_TRUE(Both([&] { return large_received && sent == kSockets + 1; }, 60));
   ASSERT_EQ(order.size(), 2u);
   EXPECT_EQ(order.front(), "small");
   EXPECT_EQ(node(1).log.front(), "control");
@@ -136,7 +136,7 @@ TEST_F(RailsTest, GoodbyeComesAfterTheMessagesOfEverySocket) {
     pair(0).Send(tag, i % kRails, {{message.data(), n}}, [] {});
   }
   pair(0).SendControl(ControlKind::kBye, "");
-  std::thread closer([&] { pair(0).Close(5000); });
+  std::thread closer([&] { pair(0).Close(30000); });
   EXPECT_TRUE(node(1).Run([&] { return !node(1).byes.empty() || !node(1).failures.empty(); }));
   closer.join();
   ASSERT_TRUE(node(1).failures.empty()) << node(1).failures[0].second.message();
@@ -156,7 +156,7 @@ TEST_F(RailsTest, AbortOvertakesTheDataOfEverySocket) {
   pair(0).SendControl(ControlKind::kAbort, "4\nrank 0 gave up: shut down");
   const Deadline begun = Clock::now();
   pair(0).Close(2000);
-  EXPECT_LT(Clock::now() - begun, std::chrono::milliseconds(500));
+  EXPECT_LT(Clock::now() - begun, std::chrono::milliseconds(1500));
   ASSERT_TRUE(node(1).Run([&] { return !node(1).failures.empty(); }));
   EXPECT_EQ(node(1).failures[0].second.message(), "rank 0 gave up: shut down");
   node(1).Run([] { return false; }, 0.05);
@@ -171,7 +171,7 @@ TEST_P(SecondaryDeathTest, TheEndOfOneSocketIsTheLossOfThePeer) {
   ASSERT_EQ(shutdown(pair(0).fd(GetParam()), SHUT_RDWR), 0);
   const Deadline begun = Clock::now();
   ASSERT_TRUE(node(1).Run([&] { return !node(1).failures.empty(); }, 5));
-  EXPECT_LT(Clock::now() - begun, std::chrono::milliseconds(1500));
+  EXPECT_LT(Clock::now() - begun, std::chrono::seconds(3));
   ASSERT_EQ(node(1).failures.size(), 1u);
   const Status& status = node(1).failures[0].second;
   EXPECT_EQ(status.code(), Code::kUnavailable);

@@ -52,6 +52,9 @@ def _configure(
     root: Path, build: Path, *options: str, path: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     options = ("-DDDL_BUILD_OPS=OFF", *options)
+    ninja = Path(sys.executable).with_name("ninja")  # a machine need not have make
+    if ninja.exists():
+        options = ("-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", *options)
     return _cmake("-S", root / "custom_ops", "-B", build, *options, path=path)
 
 
@@ -102,7 +105,8 @@ def test_one_that_is_found_and_does_not_work_is_left_out(root: Path, tmp_path: P
     assert _configure(root, build, path=path).returncode == 0
     done = _kernels(build, path=path)
     assert done.returncode == 0, done.stderr
-    assert "left as PTX alone" in done.stderr and "unsupported GNU version" in done.stderr
+    shown = done.stdout + done.stderr  # Ninja prints all to stdout
+    assert "left as PTX alone" in shown and "unsupported GNU version" in shown
     assert 'kKernelsCompiler[] = ""' in (build / "kernels_fatbin.inc").read_text()
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import itertools
 import os
 import pathlib
 import secrets
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _POLL = 0.02  # seconds
+_port_numbers = itertools.count(os.getpid())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +59,13 @@ class Result:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody uses, nor is given without asking: those are higher."""
+    for number in _port_numbers:
+        port = 10_000 + number % 20_000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("numbers do not end")
 
 
 def is_running(pid: int) -> bool:

@@ -26,7 +26,7 @@ def different_arrays(shapes, dtypes, ops):
 )
 def test_all_reduces_that_differ(shapes, dtypes, ops, names):
     results = run_workers(
-        different_arrays, 3, args=(shapes, dtypes, ops), timeout=30, expect_failure=True
+        different_arrays, 3, args=(shapes, dtypes, ops), timeout=60, expect_failure=True
     )
     for result in results:
         assert "InvalidArgumentError" in result.stderr
@@ -47,7 +47,7 @@ def different_kinds():
 
 
 def test_different_collectives():
-    for result in run_workers(different_kinds, 2, timeout=30, expect_failure=True):
+    for result in run_workers(different_kinds, 2, timeout=60, expect_failure=True):
         assert "InvalidArgumentError" in result.stderr
         assert "broadcast" in result.stderr and "all-gather" in result.stderr
 

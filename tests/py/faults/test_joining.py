@@ -26,7 +26,7 @@ def busy_port():
 
 def test_a_port_in_use(busy_port):
     settings = {"DDL_RENDEZVOUS": f"127.0.0.1:{busy_port}", "DDL_JOIN_TIMEOUT": "3"}
-    results = run_workers(join, 2, env=settings, timeout=30, expect_failure=True)
+    results = run_workers(join, 2, env=settings, timeout=60, expect_failure=True)
     assert "DuplicateError" in results[0].stderr
     assert f"{busy_port}" in results[0].stderr and "in use" in results[0].stderr
     # To rank 1 the stranger that listens there is no store.
@@ -38,9 +38,9 @@ def test_a_wrong_secret():
     results = run_workers(
         join,
         3,
-        env={"DDL_JOIN_TIMEOUT": "4"},
+        env={"DDL_JOIN_TIMEOUT": "8"},
         env_by_rank={1: {"DDL_SECRET": "a guess"}},
-        timeout=30,
+        timeout=60,
         expect_failure=True,
     )
     assert "SecretError" in results[1].stderr
@@ -54,7 +54,7 @@ def test_a_wrong_secret():
 
 def test_a_rank_that_does_not_come_is_named():
     settings = {"DDL_JOIN_TIMEOUT": "2"}
-    results = run_workers(join, 4, env=settings, ranks=[0, 2], timeout=30, expect_failure=True)
+    results = run_workers(join, 4, env=settings, ranks=[0, 2], timeout=60, expect_failure=True)
     for result in results:
         assert "DeadlineError" in result.stderr
         assert "1" in result.stderr and "3" in result.stderr
@@ -63,7 +63,7 @@ def test_a_rank_that_does_not_come_is_named():
 
 def test_no_store():
     settings = {"DDL_JOIN_TIMEOUT": "2"}
-    (result,) = run_workers(join, 2, env=settings, ranks=[1], timeout=30, expect_failure=True)
+    (result,) = run_workers(join, 2, env=settings, ranks=[1], timeout=60, expect_failure=True)
     assert "DeadlineError" in result.stderr
     assert "127.0.0.1" in result.stderr
 
@@ -73,9 +73,9 @@ def test_a_rank_that_comes_twice():
     results = run_workers(
         join,
         3,
-        env={"DDL_JOIN_TIMEOUT": "4"},
+        env={"DDL_JOIN_TIMEOUT": "8"},
         env_by_rank={2: {"DDL_RANK": "1"}},
-        timeout=30,
+        timeout=60,
         expect_failure=True,
     )
     assert sum("DuplicateError" in result.stderr for result in results[1:]) == 1
@@ -86,9 +86,9 @@ def test_different_world_sizes():
     results = run_workers(
         join,
         3,
-        env={"DDL_JOIN_TIMEOUT": "4"},
+        env={"DDL_JOIN_TIMEOUT": "8"},
         env_by_rank={2: {"DDL_SIZE": "4"}},
-        timeout=30,
+        timeout=60,
         expect_failure=True,
     )
     assert "InvalidArgumentError" in results[2].stderr
@@ -99,7 +99,7 @@ def test_different_world_sizes():
 def test_a_variable_that_is_missing(name):
     settings = {0: {name: ""}}
     (result,) = run_workers(
-        join, 2, env_by_rank=settings, ranks=[0], timeout=30, expect_failure=True
+        join, 2, env_by_rank=settings, ranks=[0], timeout=60, expect_failure=True
     )
     assert f"InvalidArgumentError: {name} not set" in result.stderr
     assert result.seconds < 10
@@ -115,4 +115,4 @@ def test_more_ranks_than_cores_work_with_a_warning():
 def test_the_port_can_be_used_again_at_once():
     settings = {"DDL_RENDEZVOUS": f"127.0.0.1:{free_port()}"}
     for _ in range(3):
-        run_workers(join, 2, env=settings, timeout=30)
+        run_workers(join, 2, env=settings, timeout=60)

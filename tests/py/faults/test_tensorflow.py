@@ -57,7 +57,7 @@ def test_collectives_work_without_it():
         tf_ddl.collective.init()
         assert tf_ddl.collective.all_reduce(np.ones(3))[0] == 2
     """
-    run_workers(WITHOUT + "\n".join(line.strip() for line in script.splitlines()), 2, timeout=30)
+    run_workers(WITHOUT + "\n".join(line.strip() for line in script.splitlines()), 2, timeout=60)
 
 
 def test_importing_the_package_or_the_launcher_does_not_load_it():
@@ -67,4 +67,4 @@ def test_importing_the_package_or_the_launcher_does_not_load_it():
         tf_ddl.launch
         assert not {"tensorflow", "keras"} & set(sys.modules)
     """
-    run_workers(script, 1, timeout=30)
+    run_workers(script, 1, timeout=60)

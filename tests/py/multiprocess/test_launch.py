@@ -166,8 +166,8 @@ def test_timeout():
 
     started = time.monotonic()
     with pytest.raises(errors.DeadlineError, match=r"(?s)timeout.*rank 1.*waiting"):
-        tf_ddl.launch(wait, num_workers=2, timeout=3)
-    assert time.monotonic() - started < 10
+        tf_ddl.launch(wait, num_workers=2, timeout=6)
+    assert time.monotonic() - started < 30
 
 
 def test_interrupting_stops_the_workers():

@@ -154,9 +154,9 @@ def test_a_cancelled_step_does_not_leave_others_waiting():
     first, second = results
     assert second.returncode == 7 and first.returncode == 7, workers.describe()
     assert "InvalidArgumentError" in second.stdout and "had enough" in second.stdout
-    assert "UnavailableError after 0." in first.stdout and "rank 1" in first.stdout
-    took = float(second.stdout.split("after ")[1].split(" s")[0])
-    assert 1.5 < took < 6.0
+    assert "UnavailableError after" in first.stdout and "rank 1" in first.stdout
+    waited, took = (float(r.stdout.split("after ")[1].split(" s")[0]) for r in results)
+    assert waited < 5.0 and 1.5 < took < 7.5
 
 
 def train_until_killed():
