@@ -15,6 +15,11 @@ def different_arrays(shapes, dtypes, ops):
     collective.all_reduce(np.ones(shapes[rank], dtypes[rank]), op=ops[rank])
 
 
+def last_line(result):
+    """The error, in the words of whichever check came first: the call's or the group's."""
+    return result.stderr.splitlines()[-1].replace(" ", "").replace("_", "-")
+
+
 @pytest.mark.parametrize(
     ("shapes", "dtypes", "ops", "names"),
     [
@@ -29,9 +34,10 @@ def test_all_reduces_that_differ(shapes, dtypes, ops, names):
         different_arrays, 3, args=(shapes, dtypes, ops), timeout=60, expect_failure=True
     )
     for result in results:
-        assert "InvalidArgumentError" in result.stderr
+        message = last_line(result)
+        assert "InvalidArgumentError" in message
         for name in names:
-            assert name in result.stderr, result.stderr
+            assert name.replace(" ", "") in message, result.stderr
 
 
 def different_kinds():
@@ -48,8 +54,9 @@ def different_kinds():
 
 def test_different_collectives():
     for result in run_workers(different_kinds, 2, timeout=60, expect_failure=True):
-        assert "InvalidArgumentError" in result.stderr
-        assert "broadcast" in result.stderr and "all-gather" in result.stderr
+        message = last_line(result)
+        assert "InvalidArgumentError" in message
+        assert "broadcast" in message and "all-gather" in message, result.stderr
 
 
 def different_models(units):
