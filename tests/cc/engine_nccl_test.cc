@@ -114,7 +114,7 @@ TEST(EngineNccl, EverybodyIsOutOfNcclSoonAfterARankHasDied) {
     const Status status = job.Reduce(rank);
     EXPECT_EQ(status.code(), Code::kUnavailable) << status.message();
     Says(status.message(), "rank 2");
-    EXPECT_LT(NowNanos() - begin, int64_t{4000} * 1000 * 1000);
+    EXPECT_LT(NowNanos() - begin, int64_t{2200} * 1000 * 1000);
   });
   EXPECT_GE(fake.calls("ncclCommAbort") - before, 2 * 2) << "those of both ranks that waited";
   EXPECT_STREQ(fake.misuse(), "");

@@ -65,7 +65,7 @@ def no_leftovers():
     """Fails a test that leaves a process or a shared-memory segment behind."""
     processes, segments = _processes(), _segments()
     yield
-    deadline = time.monotonic() + 15.0
+    deadline = time.monotonic() + 3.0
     while True:
         left = {pid: what for pid, what in _processes().items() if pid not in processes}
         files = _segments() - segments

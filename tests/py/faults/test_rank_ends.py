@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -11,8 +10,8 @@ import time
 import pytest
 from harness import is_running, run_ddlrun, run_workers, start_workers
 
-LOST_WITHIN = 6.0  # seconds until every other rank has raised: 1 or 2, and what a busy machine adds
-GONE_WITHIN = 20.0  # seconds until the whole job is gone
+LOST_WITHIN = 2.0  # seconds until every other rank has raised
+GONE_WITHIN = 5.0  # seconds until the whole job is gone
 
 
 def reduce_for_ever():
@@ -91,12 +90,6 @@ def test_an_exception_on_one_rank_reaches_all():
         assert "LookupError: there is no more data" in results[rank].stderr
 
 
-def ended_after_losing(said):
-    """Of whom ddlrun says that they lost another rank; on a line each, if they ended otherwise."""
-    lines = re.findall(r"ddlrun: ranks? ([\d, ]+) ended after losing another rank", said)
-    return {int(rank) for line in lines for rank in line.split(",")}
-
-
 def test_ddlrun_blames_the_rank_that_raised(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
@@ -111,7 +104,7 @@ def test_ddlrun_blames_the_rank_that_raised(tmp_path):
     done = run_ddlrun("-np", "3", str(script), timeout=60)
     assert done.returncode == 1
     assert "ddlrun: rank 2 failed first: exit code 1 (LookupError)" in done.stderr
-    assert ended_after_losing(done.stderr) == {0, 1}, done.stderr
+    assert "ddlrun: ranks 0, 1 ended after losing another rank" in done.stderr
 
 
 def leave_early(code):
@@ -138,12 +131,12 @@ def test_a_rank_that_leaves_early_is_named(code):
 
 
 def test_a_rank_that_hangs_is_waited_for_only_so_long():
-    settings = {"DDL_TIMEOUT": "10", "DDL_STALL_WARNING": "1"}
+    settings = {"DDL_TIMEOUT": "3", "DDL_STALL_WARNING": "1"}
     with start_workers(reduce_for_ever, 3, env=settings) as workers:
         for rank in range(3):
             workers.wait_for_line(rank, "reducing")
         workers[1].send(signal.SIGSTOP)
-        for result in workers.wait(40, ranks=[0, 2]):
+        for result in workers.wait(15, ranks=[0, 2]):
             name, _ = raised(result)
             assert name in ("DeadlineError", "PeerLostError")
             assert "rank 1" in result.stdout
@@ -249,4 +242,4 @@ def test_ddlrun_is_gone_soon_after_a_rank_is_killed_in_fit(tmp_path):
         assert float(line.split()[3]) - killed < LOST_WITHIN
         assert any("lost" in line and "rank 1" in line for line in said), said
     assert "ddlrun: rank 1 failed first: killed by signal 9 (SIGKILL)" in err
-    assert ended_after_losing(err) == {0, 2}, err
+    assert "ddlrun: ranks 0, 2 ended after losing another rank" in err, err

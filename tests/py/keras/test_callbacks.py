@@ -359,10 +359,10 @@ def acts_alone(what):
     ],
 )
 def test_a_collective_on_one_rank_only_is_named(what, who, where):
-    env = {"DDL_TIMEOUT": "300", "DDL_STALL_WARNING": "200"}
-    results = run_workers(acts_alone, 2, args=(what,), env=env, timeout=120, expect_failure=True)
+    env = {"DDL_TIMEOUT": "60", "DDL_STALL_WARNING": "30"}
+    results = run_workers(acts_alone, 2, args=(what,), env=env, timeout=60, expect_failure=True)
     for result in results:
         message = result.stderr.splitlines()[-1]
         assert re.search(f"rank {who} {where}", message), result.stderr
         assert f"rank {1 - who} ended its callbacks' on_" in message, result.stderr
-        assert result.seconds < 90  # with the start of TensorFlow: nobody waited in vain
+        assert result.seconds < 45  # with the start of TensorFlow: nobody waited in vain

@@ -358,7 +358,7 @@ def test_a_failed_check_leaves_nothing_under_way():
 
 
 def test_the_first_step_s_check_can_be_switched_off():
-    run_workers(switched_off, 2, env={"DDL_CHECK_FIRST_STEP": "0"}, timeout=120)
+    run_workers(switched_off, 2, env={"DDL_CHECK_FIRST_STEP": "0"}, timeout=60)
 
 
 def test_settings_of_checks_must_be_equal():

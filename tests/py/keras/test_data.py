@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 from harness import run_workers
 
-#: The first test waits for all runs.
-pytestmark = pytest.mark.timeout(900)
-
 ROWS = 21
 BATCH = 6  # the last batch has 3 rows; two ranks have 2 and 1 of them
 

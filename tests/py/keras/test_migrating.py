@@ -259,7 +259,7 @@ def arguments():
 def test_arguments_of_other_strategies():
     port = str(free_port())
     own = {rank: {**NO_DDL, "NUMBER": str(rank), "PORT": port} for rank in range(2)}
-    run_workers(arguments, 2, env_by_rank=own, timeout=120)
+    run_workers(arguments, 2, env_by_rank=own, timeout=60)
 
 
 def slurm():
@@ -288,4 +288,4 @@ def test_slurm_s_resolver():
         "SLURM_STEP_TASKS_PER_NODE": "2",
     }
     own = {rank: {**common, "SLURM_PROCID": str(rank)} for rank in range(2)}
-    run_workers(slurm, 2, env_by_rank=own, timeout=120)
+    run_workers(slurm, 2, env_by_rank=own, timeout=60)

@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 from alone_and_together import run_cases
 
-#: The first test waits for all cases.
-pytestmark = pytest.mark.timeout(900)
-
 RTOL = 2e-5
 
 

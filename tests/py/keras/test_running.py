@@ -3,9 +3,6 @@
 import pytest
 from alone_and_together import run_cases
 
-#: The first test waits for all cases.
-pytestmark = pytest.mark.timeout(900)
-
 RTOL = 1e-5
 
 

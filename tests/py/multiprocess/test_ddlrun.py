@@ -265,7 +265,7 @@ def test_workers_die_with_ddlrun(script):
         pids = [int(line.split()[-1]) for line in job.wait_for_lines("pid", 2)]
         job.popen.kill()
         job.popen.wait()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 3
         while any(is_running(pid) for pid in pids):
             assert time.monotonic() < deadline
             time.sleep(0.02)

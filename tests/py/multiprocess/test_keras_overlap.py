@@ -119,4 +119,4 @@ def test_gradients_travel_while_others_are_computed(tmp_path):
             updated_early += min(step["updates"]) < max(b["ended"] for b in buckets)
         # The machine may be busy with something else in a step or two.
         assert started_early >= 0.75 * len(result["steps"]), result["steps"]
-        assert updated_early >= 0.5 * len(result["steps"]), result["steps"]
+        assert updated_early >= 0.75 * len(result["steps"]), result["steps"]

@@ -90,14 +90,14 @@ def test_output_comes_while_the_function_runs(monkeypatch):
         import time
 
         print("early", flush=True)
-        time.sleep(3)
+        time.sleep(1)
         print("late")
 
     monkeypatch.setattr("sys.stdout", Clock())
     tf_ddl.launch(talk, num_workers=1)
     (early, first), (late, second) = lines
     assert (first, second) == ("early", "late")
-    assert late - early > 1
+    assert late - early > 0.8
 
 
 def test_the_traceback_of_the_first_that_failed():
@@ -167,7 +167,7 @@ def test_timeout():
     started = time.monotonic()
     with pytest.raises(errors.DeadlineError, match=r"(?s)timeout.*rank 1.*waiting"):
         tf_ddl.launch(wait, num_workers=2, timeout=6)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 13
 
 
 def test_interrupting_stops_the_workers():

@@ -150,13 +150,13 @@ def overlapping_failure():
 
 def test_a_cancelled_step_does_not_leave_others_waiting():
     with start_workers(overlapping_failure, 2, env={"DDL_TIMEOUT": "60"}) as workers:
-        results = workers.wait(timeout=120)
+        results = workers.wait(timeout=60)
     first, second = results
     assert second.returncode == 7 and first.returncode == 7, workers.describe()
     assert "InvalidArgumentError" in second.stdout and "had enough" in second.stdout
-    assert "UnavailableError after" in first.stdout and "rank 1" in first.stdout
-    waited, took = (float(r.stdout.split("after ")[1].split(" s")[0]) for r in results)
-    assert waited < 5.0 and 1.5 < took < 7.5
+    assert "UnavailableError after 0." in first.stdout and "rank 1" in first.stdout
+    took = float(second.stdout.split("after ")[1].split(" s")[0])
+    assert 1.5 < took < 6.0
 
 
 def train_until_killed():
@@ -187,11 +187,11 @@ def train_until_killed():
 def test_fit_says_which_rank_was_killed():
     with start_workers(train_until_killed, 3) as workers:
         for rank in range(3):
-            workers.wait_for_line(rank, "training", timeout=120)
+            workers.wait_for_line(rank, "training")
         workers[1].send(signal.SIGKILL)
         killed = time.monotonic()
-        results = workers.wait(timeout=60, ranks=[0, 2])
-        assert time.monotonic() - killed < 30
+        results = workers.wait(timeout=20, ranks=[0, 2])
+        assert time.monotonic() - killed < 8.0
     for result in results:
         assert result.returncode == 7, workers.describe()
         assert "UnavailableError" in result.stdout and "rank 1" in result.stdout

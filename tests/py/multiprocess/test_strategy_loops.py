@@ -221,7 +221,7 @@ def data():
 
 
 def test_data():
-    run_workers(data, 3, timeout=120)
+    run_workers(data, 3, timeout=60)
 
 
 def train(folder, with_strategy):
@@ -282,7 +282,7 @@ def train(folder, with_strategy):
 def test_custom_loops_train_like_one_process(tmp_path):
     import numpy as np
 
-    run_workers(train, 1, args=(str(tmp_path), False), timeout=120)
+    run_workers(train, 1, args=(str(tmp_path), False), timeout=60)
     run_workers(train, 2, args=(str(tmp_path), True), timeout=100)
     single, ranks = (
         np.load(tmp_path / "single.npz"),

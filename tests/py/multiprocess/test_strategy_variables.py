@@ -287,7 +287,7 @@ def loss_scaling():
 
 
 def test_a_step_is_skipped_by_all_ranks_or_none():
-    run_workers(loss_scaling, 2, timeout=120)
+    run_workers(loss_scaling, 2, timeout=60)
 
 
 @pytest.mark.parametrize("size", [1])
@@ -306,4 +306,4 @@ def test_drift_checks_in_a_world_of_one(size):
         else:
             raise AssertionError("not refused")
 
-    run_workers(alone, size, timeout=120)
+    run_workers(alone, size, timeout=60)
