@@ -31,7 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_ddl import _plans, _runtime, collective, simulate
+from tf_ddl import collective, simulate
+from tf_ddl._native import planner, process_engine
 from tf_ddl.bench.workloads import bytes_in_words, parse_size
 from tf_ddl.plan import files
 
@@ -155,7 +156,7 @@ def _all_reduce(elements: int, rounds: int, seconds: float) -> tuple[str, float]
 
 
 def _plans_run() -> dict[str, int]:
-    return dict(_runtime.current_engine().stats()["plans"])
+    return dict(process_engine.current_engine().stats()["plans"])
 
 
 def _timed(operation: Callable[[], Any], rounds: int, seconds: float) -> float:
@@ -181,12 +182,12 @@ def _slowest(seconds: float) -> float:
 def _measured_cluster() -> simulate.Cluster:
     """The job's hosts with the links that the engine measured when it started."""
     deadline = time.monotonic() + 60
-    while not (plans := _runtime.current_engine().plans()).get("links"):
+    while not (plans := process_engine.current_engine().plans()).get("links"):
         if time.monotonic() > deadline:
             raise SystemExit("the engine has not measured its links within 60 s")
         time.sleep(0.01)
     links = files.links_as_json(plans["links"])
-    hosts = _plans.topology(plans["topology"])["hosts"]
+    hosts = planner.topology(plans["topology"])["hosts"]
     ranks = max(len(host["ranks"]) for host in hosts)
     rails = tuple(_link(rail) for rail in links["rails"]) or (_link(links["local"]),)
     return simulate.Cluster(

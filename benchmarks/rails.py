@@ -169,7 +169,8 @@ def _hosts(*arguments: str) -> None:
 def _worker(arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from tf_ddl import _runtime, collective
+    from tf_ddl import collective
+    from tf_ddl._native import process_engine
 
     collective.init()
     rank, size = collective.rank(), collective.size()
@@ -186,7 +187,7 @@ def _worker(arguments: argparse.Namespace) -> None:
         seconds.append(time.perf_counter() - begin)
         if data.min() != data.max() or data[0] != size * (size + 1) / 2:
             raise SystemExit(f"rank {rank}: wrong sum in step {step}")
-    engine = _runtime.current_engine()
+    engine = process_engine.current_engine()
     sent = sum(
         socket["bytes_written"] for peer in engine.stats()["peers"] for socket in peer["sockets"]
     )

@@ -17,13 +17,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tf_ddl import collective, errors
-from tf_ddl.notebook import launch
+from tf_ddl.launcher.notebook import launch
 from tf_ddl.options import Options
 from tf_ddl.version import __version__
 
 if TYPE_CHECKING:
     from tf_ddl import keras
-    from tf_ddl._build_info import build_info
+    from tf_ddl._native.build_info import build_info
     from tf_ddl.strategy import DDLStrategy
 
 __all__ = [
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
 
         return DDLStrategy
     if name == "build_info":
-        from tf_ddl._build_info import build_info
+        from tf_ddl._native.build_info import build_info
 
         return build_info
     if name == "keras":

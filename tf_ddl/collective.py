@@ -18,7 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from tf_ddl import _core, _runtime, errors
+from tf_ddl import errors
+from tf_ddl._native import process_engine
+from tf_ddl._native.engine import DTYPES, Engine, TensorSpec
+from tf_ddl.launcher.join import join
 from tf_ddl.options import Options
 from tf_ddl.plan import explain as _explain
 
@@ -44,22 +47,22 @@ def init(options: Options | None = None) -> None:
       DeadlineError: a rank did not come in time; the message names it.
       SecretError, DuplicateError, InvalidArgumentError: refused, and why.
     """
-    _runtime.engine(options)
+    join(options)
 
 
 def shutdown() -> None:
     """Leaves the job. Idempotent."""
-    _runtime.shutdown()
+    process_engine.shutdown()
 
 
 def rank() -> int:
     """This process' number, from 0."""
-    return _runtime.current_engine().rank
+    return process_engine.current_engine().rank
 
 
 def size() -> int:
     """How many processes the job has."""
-    return _runtime.current_engine().size
+    return process_engine.current_engine().size
 
 
 def all_reduce(array: np.ndarray, op: str = "sum", out: np.ndarray | None = None) -> np.ndarray:
@@ -81,7 +84,7 @@ def all_reduce(array: np.ndarray, op: str = "sum", out: np.ndarray | None = None
       PeerLostError: a rank is lost.
       DeadlineError: a rank did not call within `Options.timeout` seconds.
     """
-    engine = _runtime.current_engine()
+    engine = process_engine.current_engine()
     source = np.asarray(array)
     if out is None:
         out = np.empty(source.shape, source.dtype)
@@ -106,17 +109,15 @@ def all_reduce(array: np.ndarray, op: str = "sum", out: np.ndarray | None = None
     return out
 
 
-def _all_reduce_group(
-    engine: _core.Engine, op: str, dtype: np.dtype[Any], shape: tuple[int, ...]
-) -> int:
+def _all_reduce_group(engine: Engine, op: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
     if op not in ("sum", "mean"):
         raise errors.InvalidArgumentError(f"all_reduce: op must be 'sum' or 'mean', not {op!r}")
-    if dtype.name not in _core.DTYPES:
+    if dtype.name not in DTYPES:
         raise errors.InvalidArgumentError(
             f"all_reduce: dtype {dtype.name} cannot be reduced; use one of "
-            + ", ".join(name for name in _core.DTYPES if name != "bytes")
+            + ", ".join(name for name in DTYPES if name != "bytes")
         )
-    spec = _core.TensorSpec(f"{dtype.name}{list(shape)}", dtype.name, shape)
+    spec = TensorSpec(f"{dtype.name}{list(shape)}", dtype.name, shape)
     return engine.register_group(_key(f"all_reduce {op}", spec), "all_reduce", [spec], op)
 
 
@@ -134,7 +135,7 @@ def broadcast(array: np.ndarray, root: int = 0) -> np.ndarray:
       InvalidArgumentError: unsuitable arguments, or ranks that differ in shape, dtype or root.
       PeerLostError, DeadlineError: see `all_reduce`.
     """
-    engine = _runtime.current_engine()
+    engine = process_engine.current_engine()
     source = _movable("broadcast", array)
     if not 0 <= root < engine.size:
         raise errors.InvalidArgumentError(
@@ -142,7 +143,7 @@ def broadcast(array: np.ndarray, root: int = 0) -> np.ndarray:
         )
     out = np.empty(source.shape, source.dtype)
     label = f"{source.dtype}{list(source.shape)}"
-    spec = _core.TensorSpec(label, "bytes", (source.nbytes,))
+    spec = TensorSpec(label, "bytes", (source.nbytes,))
     with _serial:
         key = _key(f"broadcast from {root}", spec)
         group = engine.register_group(key, "broadcast", [spec], root=root)
@@ -164,14 +165,14 @@ def all_gather(array: np.ndarray) -> np.ndarray:
       InvalidArgumentError: unsuitable arguments, or ranks that differ.
       PeerLostError, DeadlineError: see `all_reduce`.
     """
-    engine = _runtime.current_engine()
+    engine = process_engine.current_engine()
     source = _movable("all_gather", array)
     if source.ndim == 0:
         raise errors.InvalidArgumentError("all_gather: a scalar has no first dimension")
     row_shape = source.shape[1:]
     row_bytes = source.dtype.itemsize * int(np.prod(row_shape, dtype=np.int64))
     label = f"{source.dtype}{[-1, *row_shape]}"
-    spec = _core.TensorSpec(label, "bytes", (-1, row_bytes))
+    spec = TensorSpec(label, "bytes", (-1, row_bytes))
     with _serial:
         key = _key("all_gather", spec)
         group = engine.register_group(key, "all_gather", [spec])
@@ -185,7 +186,7 @@ def all_gather(array: np.ndarray) -> np.ndarray:
 
 def explain(bucket_bytes: int = 4 << 20) -> str:
     """Which plans this job uses and why; see `DDLStrategy.explain`."""
-    return _explain.explain(_runtime.current_engine().plans(), bucket_bytes)
+    return _explain.explain(process_engine.current_engine().plans(), bucket_bytes)
 
 
 def barrier() -> None:
@@ -204,6 +205,6 @@ def _movable(what: str, array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(source).reshape(source.shape)
 
 
-def _key(what: str, spec: _core.TensorSpec) -> str:
+def _key(what: str, spec: TensorSpec) -> str:
     # Calls of the same kind and shape share a group; the engine counts them.
     return f"{what} of {spec.name}"

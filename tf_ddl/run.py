@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from tf_ddl import errors, options, version
-from tf_ddl._launcher import console, environment, report, supervisor
+from tf_ddl.launcher.workers import console, environment, failures, supervisor
 
 __all__ = ["main"]
 
@@ -173,11 +173,13 @@ def _run(
     extra: dict[str, str],
     output: console.Output,
 ) -> supervisor.JobResult:
-    from tf_ddl import _store  # loads the compiled library; --help and --check do without
+    from tf_ddl._native.store import (
+        Store,  # loads the compiled library; --help and --check do without
+    )
 
     size = arguments.num_workers
     secret = secrets.token_hex(16)
-    store = _store.Store(_HOST, arguments.port, size, secret, job_options.join_timeout)
+    store = Store(_HOST, arguments.port, size, secret, job_options.join_timeout)
     with contextlib.closing(store), contextlib.closing(output):
         environs = environment.worker_environments(
             size,
@@ -224,7 +226,7 @@ def _signals() -> Iterator[int]:
 
 def _conclude(arguments: argparse.Namespace, result: supervisor.JobResult) -> int:
     hint = f"all output: {arguments.output_dir}/rank.*" if arguments.output_dir else ""
-    text = report.summary(result, hint)
+    text = failures.summary(result, hint)
     if text:
         _say(text.rstrip("\n"))
     if result.signal is not None:
@@ -233,7 +235,7 @@ def _conclude(arguments: argparse.Namespace, result: supervisor.JobResult) -> in
     if result.timed_out:
         _say(f"stopped after {arguments.max_time:g} s (--max-time)")
         return 124
-    first = report.first_failure(result)
+    first = failures.first_failure(result)
     if first is not None:
         # A rank that was stopped after its own exception would have ended with 1.
         return 1 if first.stopped else first.shell_code

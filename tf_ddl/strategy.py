@@ -6,25 +6,19 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from tf_ddl import (
-    _agreement,
-    _core,
-    _device,
-    _keras_compat,
-    _migration,
-    _model_check,
-    _ops,
-    _runtime,
-    _seed,
-    _structures,
-    _tf_compat,
-    cluster,
-    errors,
-)
-from tf_ddl._extended import DDLExtended
-from tf_ddl._tf_compat import tf
+from tf_ddl import _keras, errors
+from tf_ddl._native.engine import Engine
+from tf_ddl._tf import ops, private_api
+from tf_ddl._tf.private_api import tf
+from tf_ddl.checks.agreement import agree_on_checks
+from tf_ddl.checks.model import check_model
+from tf_ddl.launcher.identity import from_environment
+from tf_ddl.launcher.join import join
 from tf_ddl.options import Options
 from tf_ddl.plan import explain
+from tf_ddl.replica import collectives, foreign_arguments, seeds
+from tf_ddl.replica.device import Device, choose_device
+from tf_ddl.replica.extended import DDLExtended
 
 __all__ = ["DDLStrategy"]
 
@@ -86,24 +80,24 @@ class DDLStrategy(tf.distribute.Strategy):
         communication_options: Any = None,
         **others: Any,
     ) -> None:
-        _migration.refuse(options, others)
-        place = _migration.place(cluster_resolver)
+        foreign_arguments.refuse(options, others)
+        place = foreign_arguments.place(cluster_resolver)
         if communication_options is not None:
-            options = _migration.translated(options, communication_options)
-        _ops.library()
+            options = foreign_arguments.translated(options, communication_options)
+        ops.load()
         self._options = options if options is not None else Options.from_environment()
-        here = cluster.from_environment() if place is None else place
-        device = _device.choose(here, self._options)
-        self._engine = _runtime.engine(options, device.ordinal, place)
+        here = from_environment() if place is None else place
+        device = choose_device(here, self._options)
+        self._engine = join(options, device.ordinal, place)
         _check_gpu(self._engine, device, self._options)
         super().__init__(DDLExtended(self, self._engine, device.name, self._options))
-        _agreement.agree_on_checks(self._engine, self._options)
-        self.extended._cluster_resolver = _migration.resolver(self._engine, cluster_resolver)
-        _seed.agree(self._engine)
+        agree_on_checks(self._engine, self._options)
+        self.extended._cluster_resolver = foreign_arguments.resolver(self._engine, cluster_resolver)
+        seeds.agree(self._engine)
         if self.size > 1:
-            _tf_compat.save_checkpoints_whole(self.rank)
-            _tf_compat.before_functions(_ops.announce_function)
-        _keras_compat.install()
+            private_api.save_checkpoints_whole(self.rank)
+            private_api.before_functions(ops.announce_function)
+        _keras.install()
 
     def __repr__(self) -> str:
         return (
@@ -168,18 +162,18 @@ class DDLStrategy(tf.distribute.Strategy):
         Raises:
           RuntimeError: called inside `run`; use the replica context's `all_reduce` there.
         """
-        _tf_compat.require_cross_replica_or_default(self.extended)
-        name = _structures.reduce_op_name(reduce_op)
+        private_api.require_cross_replica_or_default(self.extended)
+        name = collectives.reduce_op_name(reduce_op)
         if axis is None:
-            return _structures.all_reduce(self._engine, value, name)
+            return collectives.all_reduce(self._engine, value, name)
         leaves = [tf.convert_to_tensor(leaf) for leaf in tf.nest.flatten(value)]
         sums = [tf.reduce_sum(leaf, axis=axis) for leaf in leaves]
         if name == "sum":
             return tf.nest.pack_sequence_as(
-                value, _structures.all_reduce(self._engine, sums, "sum")
+                value, collectives.all_reduce(self._engine, sums, "sum")
             )
         counts = [_elements_along(leaf, axis) for leaf in leaves]
-        sums, counts = _structures.all_reduce(self._engine, (sums, counts), "sum")
+        sums, counts = collectives.all_reduce(self._engine, (sums, counts), "sum")
         means = [tf.truediv(s, tf.cast(n, s.dtype)) for s, n in zip(sums, counts)]
         return tf.nest.pack_sequence_as(value, means)
 
@@ -194,12 +188,12 @@ class DDLStrategy(tf.distribute.Strategy):
         Raises:
           RuntimeError: called inside `run`; use the replica context's `all_gather` there.
         """
-        _tf_compat.require_cross_replica_or_default(
+        private_api.require_cross_replica_or_default(
             self.extended,
             "tf_ddl.DDLStrategy.gather cannot be called inside run; use "
             "tf.distribute.get_replica_context().all_gather() there",
         )
-        return _structures.all_gather(self._engine, value, axis)
+        return collectives.all_gather(self._engine, value, axis)
 
     def check(self, model: Any) -> None:
         """Looks for mistakes that make ranks train different models, and names them.
@@ -218,7 +212,7 @@ class DDLStrategy(tf.distribute.Strategy):
             scope, models, optimizers or settings that differ.
           RuntimeError: called in a `tf.function` or in `run`.
         """
-        _model_check.check_model(self._engine, model, self.extended.is_own)
+        check_model(self._engine, model, self.extended.is_own)
 
     def stats(self) -> dict[str, Any]:
         """What this rank has communicated since the start; see docs/architecture.md."""
@@ -263,7 +257,7 @@ def _elements_along(value: tf.Tensor, axis: Any) -> tf.Tensor:
     return tf.reduce_prod(tf.gather(shape, [one % tf.rank(value) for one in axes]))
 
 
-def _check_gpu(engine: _core.Engine, device: _device.Device, options: Options) -> None:
+def _check_gpu(engine: Engine, device: Device, options: Options) -> None:
     """Whether the engine was made for the strategy's GPU."""
     if device.ordinal < 0 or engine.gpu is not None or options.gpu_reduction == "host":
         return

@@ -6,7 +6,7 @@
 
 namespace tf_ddl {
 
-// The numbers are part of the C interface (capi/ddl.h) and mirrored in tf_ddl/_core.py.
+// The numbers are part of the C interface (capi/ddl.h) and mirrored in tf_ddl/_native/engine.py.
 enum class DType : int {
   kFloat32 = 0,
   kFloat64 = 1,

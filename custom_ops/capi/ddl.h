@@ -1,4 +1,4 @@
-// The C interface of the core library, for Python's ctypes (tf_ddl/_core.py). Functions return a
+// The C interface of the core library, for Python's ctypes (tf_ddl/_native/library.py). Functions return a
 // code (base/status.h) and, unless it is 0, write a message of at most `error_size` bytes.
 #ifndef TF_DDL_CAPI_DDL_H_
 #define TF_DDL_CAPI_DDL_H_

@@ -1,4 +1,4 @@
-// The C interface of the planner, for tf_ddl/_plans.py: pure functions of texts. Same conventions
+// The C interface of the planner, for tf_ddl/_native/planner.py: pure functions of texts. Same conventions
 // as capi/ddl.h. Topologies, links and tables of plans travel in the form of plan/topology.h and
 // plan/choose.h; an empty text of links stands for UsualLinks. `*json` is freed by ddl_free.
 #ifndef TF_DDL_CAPI_PLAN_H_

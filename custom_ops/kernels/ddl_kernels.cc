@@ -25,7 +25,7 @@ using tensorflow::TensorShape;
 
 bool HasFixedSize(tensorflow::DataType dtype) { return tensorflow::DataTypeCanUseMemcpy(dtype); }
 
-// Bytes of what the engine calls an element: tf_ddl/_ops.py registers dtypes that the core does not
+// Bytes of what the engine calls an element: tf_ddl/_tf/ops.py registers dtypes that the core does not
 // know as bytes.
 int64_t ElementBytes(tensorflow::DataType dtype) {
   switch (dtype) {

@@ -1,5 +1,5 @@
 // The TensorFlow ops. Their attributes name the engine (a handle, engine/engine.h) and the group
-// that tf_ddl/_ops.py registered when the step was traced.
+// that tf_ddl/_tf/ops.py registered when the step was traced.
 //
 // The collectives are not stateful: automatic control dependencies chain stateful ops in program
 // order, and then every reduction would wait for the last gradient. But stateless ops may be

@@ -57,11 +57,12 @@ def test_environment_page_lists_every_variable_and_no_other(root: Path) -> None:
 
 
 def test_environment_page_has_the_tables_of_the_sources(root: Path) -> None:
-    from tf_ddl import cluster, options
+    from tf_ddl import options
+    from tf_ddl.launcher.identity import SOURCES
 
     page = (root / "docs" / "environment.md").read_text()
     assert options.markdown_table() in page
-    for variable, meaning in cluster.VARIABLES:
+    for variable, meaning in (one for source in SOURCES for one in source.variables):
         assert f"| `{variable}` | {meaning} |" in page
 
 

@@ -101,7 +101,7 @@ def test_version_outside_the_range(
 
 def test_the_range_is_the_same_everywhere(root: Path, finder: ModuleType) -> None:
     accepted = (finder.FIRST_RELEASE, finder.FIRST_UNKNOWN_RELEASE)
-    compat = (root / "tf_ddl" / "_tf_compat.py").read_text()
+    compat = (root / "tf_ddl" / "_tf" / "private_api.py").read_text()
     literal = re.search(r"(?m)^SUPPORTED_TENSORFLOW = (.+)$", compat)
     assert literal and ast.literal_eval(literal[1]) == accepted
     (low, high) = (".".join(map(str, release)) for release in accepted)

@@ -26,7 +26,7 @@ LAYERS = {
 #: The only folders that may include TensorFlow's headers.
 TENSORFLOW_FOLDERS = {"ops", "kernels"}
 #: The only Python module that may import tensorflow.python.*.
-COMPAT = "tf_ddl/_tf_compat.py"
+PRIVATE_API = "tf_ddl/_tf/private_api.py"
 
 
 def _cpp_files(root: Path) -> list[Path]:
@@ -73,7 +73,7 @@ def test_one_module_imports_tensorflow_python(root: Path) -> None:
         for path in (root / "tf_ddl").rglob("*.py")
         if any(name.startswith("tensorflow.python") for name in _imports(path))
     ]
-    assert users == [COMPAT]
+    assert users == [PRIVATE_API]
 
 
 WITHOUT_TENSORFLOW = """
@@ -104,7 +104,7 @@ collective.shutdown()
     "code",
     [
         "import tf_ddl",
-        "import tf_ddl.run, tf_ddl.errors, tf_ddl.options, tf_ddl.cluster, tf_ddl.version",
+        "import tf_ddl.run, tf_ddl.errors, tf_ddl.options, tf_ddl.launcher.identity, tf_ddl.version",
         ONE_RANK,
     ],
     ids=["package", "launcher", "collective"],

@@ -21,14 +21,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 #: is given a GPU by its number, and what TensorFlow would have in its memory is told by dtype.
 PREPARE = """
 import tensorflow as tf
-from tf_ddl import _device, _ops, _tf_compat
-_ops.library()
+from tf_ddl import strategy
+from tf_ddl._tf import ops, private_api
+from tf_ddl.replica.device import Device
+ops.load()
 tf.load_library({kernels!r})
-_ops._is_in_gpu_memory = lambda engine, tensor: (
-    engine.reduces_gpu_memory and tensor.dtype in _ops._IN_GPU_MEMORY
+ops._is_in_gpu_memory = lambda engine, tensor: (
+    engine.reduces_gpu_memory and tensor.dtype in ops._IN_GPU_MEMORY
 )
-_device.choose = lambda here, options: _device.Device(
-    _tf_compat.resolve_device("/device:CPU:0"), here.local_rank
+strategy.choose_device = lambda here, options: Device(
+    private_api.resolve_device("/device:CPU:0"), here.local_rank
 )
 """
 

@@ -27,7 +27,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tf_ddl._launcher import bootstrap
+from tf_ddl.launcher.workers import bootstrap
 
 __all__ = [
     "Result",

@@ -10,11 +10,11 @@ the machine's moods meet all alike. docs/benchmarks.md says what is measured and
     wire         messages between parent and workers
     sampling     takes turns and keeps the samples
     machine      what it is, and who else is using it
-    report, plot table, JSON, picture
+    result_tables, chart    tables, JSON, picture
 
     worker       a worker process; started by file name, may run in an interpreter without tf_ddl
     buffers      values whose sums are exact, and their check
-    floor, ours, peers, models    what a worker measures
+    floor, ours, peers, training    what a worker measures
 
 The last group is imported by workers and uses relative imports only, except `ours`.
 """

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from . import contenders, plot, report, sampling, workloads
+from . import chart, contenders, result_tables, sampling, workloads
 
 _PARTS = ("sizes", "resnet50", "waiting", "training")
 
@@ -83,12 +83,12 @@ class _Run:
                 say(item.name)
                 results = sampling.measure(teams, item, self._effort, say)
                 self._results += results
-                print(report.table(results), end="\n\n", flush=True)
+                print(result_tables.table(results), end="\n\n", flush=True)
                 self._write_json()  # what is measured is kept, whatever comes
             if waiting:
                 say("waiting")
                 self._waiting = sampling.wait_cost(teams, self._arguments.wait_seconds, say)
-                print(report.waiting_table(self._waiting), end="\n\n", flush=True)
+                print(result_tables.waiting_table(self._waiting), end="\n\n", flush=True)
             self._failed |= started - {team.contender.name for team in teams}
         except BaseException:
             for team in teams:
@@ -109,17 +109,17 @@ class _Run:
         self._write_json()
         if self._arguments.plot:
             try:
-                plot.draw(self._arguments.plot, self._results)
+                chart.draw(self._arguments.plot, self._results)
             except ImportError as error:
                 print(f"no plot: {error} (pip install matplotlib)", file=sys.stderr)
 
     def _write_json(self) -> None:
         arguments = self._arguments
         if arguments.json:
-            everything = report.as_json(
+            everything = result_tables.as_json(
                 self._results, self._waiting, self._about, self._absent, arguments.np, self._effort
             )
-            report.write(arguments.json, json.dumps(everything, indent=1) + "\n")
+            result_tables.write(arguments.json, json.dumps(everything, indent=1) + "\n")
 
 
 def _chosen(

@@ -81,26 +81,26 @@ ALL_REDUCE = (
 
 TRAINING = (
     Contender(
-        OURS, "models:Ddl", "tensorflow", "DDLStrategy", "ddl", loops=("fit", "loop")
+        OURS, "training:Ddl", "tensorflow", "DDLStrategy", "ddl", loops=("fit", "loop")
     ),
     Contender(
-        "independent", "models:Alone", "tensorflow", "workers that do not communicate", "none",
+        "independent", "training:Alone", "tensorflow", "workers that do not communicate", "none",
         loops=("fit", "loop"),
     ),
     Contender(
-        "alone", "models:Alone", "tensorflow", "one worker, the other cores idle", "none",
+        "alone", "training:Alone", "tensorflow", "one worker, the other cores idle", "none",
         alone=True, loops=("fit", "loop"),
     ),
     Contender(
-        "horovod_mpi", "models:Horovod", "horovod", "DistributedGradientTape", "mpirun",
+        "horovod_mpi", "training:Horovod", "horovod", "DistributedGradientTape", "mpirun",
         _HOROVOD_MPI, True, loops=("loop",),
     ),
     Contender(
-        "horovod_gloo", "models:Horovod", "horovod", "DistributedGradientTape", "horovodrun",
+        "horovod_gloo", "training:Horovod", "horovod", "DistributedGradientTape", "horovodrun",
         _HOROVOD_GLOO, True, loops=("loop",),
     ),
     Contender(
-        "mwms", "models:Mwms", "tensorflow", "RING", "tensorflow", loops=("loop",)
+        "mwms", "training:Mwms", "tensorflow", "RING", "tensorflow", loops=("loop",)
     ),
 )  # fmt: skip
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_ddl import _core, _runtime, collective
+from tf_ddl import collective
+from tf_ddl._native import process_engine
+from tf_ddl._native.engine import TensorSpec
 from tf_ddl.version import __version__
 
 from .peers import Strategy
@@ -24,11 +26,11 @@ class Numpy(InPlace):
         return {"tf_ddl": __version__}
 
     def bind(self, tensors: Sequence[np.ndarray]) -> None:
-        self._engine = _runtime.current_engine()
+        self._engine = process_engine.current_engine()
         if len(tensors) == 1:
             return
         specs = [
-            _core.TensorSpec(f"gradient {index}", "float32", tensor.shape)
+            TensorSpec(f"gradient {index}", "float32", tensor.shape)
             for index, tensor in enumerate(tensors)
         ]
         self._group = self._engine.register_group(f"bench {len(tensors)}", "all_reduce", specs)

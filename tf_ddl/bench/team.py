@@ -17,7 +17,9 @@ from . import contenders, wire
 
 __all__ = ["Team", "TeamError"]
 
-_BOOTSTRAP = str(pathlib.Path(__file__).resolve().parent.parent / "_launcher" / "bootstrap.py")
+_BOOTSTRAP = str(
+    pathlib.Path(__file__).resolve().parents[1] / "launcher" / "workers" / "bootstrap.py"
+)
 _POLL = 0.05  # seconds
 _JOIN = 180.0  # seconds for interpreters to start and libraries to load
 _CLOSE = 5.0  # seconds for saying goodbye

@@ -129,7 +129,7 @@ def main() -> None:
     address, what, rank_text, size = sys.argv[1:]
     faulthandler.register(signal.SIGUSR1)
     sys.path.pop(0)  # this folder: its modules are no top-level modules
-    bootstrap = _load("ddl_bootstrap", _HERE.parent / "_launcher" / "bootstrap.py")
+    bootstrap = _load("ddl_bootstrap", _HERE.parent / "launcher" / "workers" / "bootstrap.py")
     bootstrap.die_with_parent(os.getppid())
     _load(_PACKAGE, _HERE / "__init__.py", submodule_search_locations=[str(_HERE)])
     rank = _rank(rank_text)

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tf_ddl import _plans, errors
+from tf_ddl import errors
+from tf_ddl._native import planner
 
-from . import clusters, drawing, tables
+from . import cluster_file, drawing, tables
 
 _ELEMENT_BYTES = 4  # float32
 
@@ -31,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    cluster = clusters.read(arguments.topology, arguments.links)
+    cluster = cluster_file.read(arguments.topology, arguments.links)
     count = -(-arguments.bytes // _ELEMENT_BYTES)
-    answer = _plans.candidates(
+    answer = planner.candidates(
         cluster.topology,
         cluster.links,
         arguments.bytes,
@@ -42,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.in_place and len(cluster.hosts) == 1,
     )
     if arguments.show is not None:
-        plan = _plans.steps(cluster.topology, answer["chosen"]["table"], arguments.show, count)
+        plan = planner.steps(cluster.topology, answer["chosen"]["table"], arguments.show, count)
         print(plan["text"], end="")
     else:
         _print(cluster, arguments.bytes, answer)
@@ -53,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> None:
         print(f"drawn: {arguments.draw}")
 
 
-def _print(cluster: clusters.Cluster, size: int, answer: dict[str, Any]) -> None:
+def _print(cluster: cluster_file.Cluster, size: int, answer: dict[str, Any]) -> None:
     print(tables.summary(cluster.hosts, cluster.size, cluster.rails))
     print(f"\ncandidates for {tables.size(size)}, predicted:\n")
     print("\n".join(tables.candidates(answer, size, cluster.size)))
@@ -61,9 +62,9 @@ def _print(cluster: clusters.Cluster, size: int, answer: dict[str, Any]) -> None
     print("\n".join(tables.by_size(answer["by_size"])))
 
 
-def _verify(cluster: clusters.Cluster, answer: dict[str, Any], count: int) -> None:
+def _verify(cluster: cluster_file.Cluster, answer: dict[str, Any], count: int) -> None:
     """Proves the chosen plan; says what it sends."""
-    report = _plans.check(cluster.topology, answer["chosen"]["table"], count)
+    report = planner.check(cluster.topology, answer["chosen"]["table"], count)
     print(
         f"\nverified: every one of {count} elements ends as the sum over all {cluster.size} ranks, "
         f"on every rank.\n{report['messages']} messages, {report['rounds']} rounds"
@@ -128,7 +129,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _bytes(text: str) -> int:
     try:
-        return clusters.parse_bytes(text)
+        return cluster_file.parse_bytes(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tf_ddl import _plans, errors
+from tf_ddl import errors
+from tf_ddl._native import planner
 
-from . import clusters
+from . import cluster_file
 
 __all__ = ["Message", "draw", "messages"]
 
@@ -27,7 +28,7 @@ class Message(NamedTuple):
 
 
 def messages(plans: list[dict[str, Any]], lane: int) -> list[Message]:
-    """All messages of a lane, from the plans of all ranks (`_plans.steps`)."""
+    """All messages of a lane, from the plans of all ranks (`_native.planner.steps`)."""
     found = []
     for plan in plans:
         for number, steps in enumerate(plan["lanes"][lane]["rounds"]):
@@ -46,7 +47,7 @@ def messages(plans: list[dict[str, Any]], lane: int) -> list[Message]:
     return found
 
 
-def draw(path: str, cluster: clusters.Cluster, chosen: dict[str, Any], count: int) -> None:
+def draw(path: str, cluster: cluster_file.Cluster, chosen: dict[str, Any], count: int) -> None:
     """Draws the first lane of each colour; the file name's ending says in which format.
 
     Args:
@@ -72,7 +73,8 @@ def draw(path: str, cluster: clusters.Cluster, chosen: dict[str, Any], count: in
     from matplotlib import lines, pyplot
 
     plans = [
-        _plans.steps(cluster.topology, chosen["table"], rank, count) for rank in range(cluster.size)
+        planner.steps(cluster.topology, chosen["table"], rank, count)
+        for rank in range(cluster.size)
     ]
     lanes = plans[0]["lanes"]
     colours = sorted({lane["colour"] for lane in lanes})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tf_ddl import _plans
+from tf_ddl._native import planner
 
 from . import tables
 
@@ -26,8 +26,8 @@ def explain(state: Mapping[str, Any], bucket_bytes: int) -> str:
     if not state:
         return "a world of one: nothing travels"
     state = {"device": "", "why_by_host": "", **state}
-    topology = _plans.topology(state["topology"])
-    answer = _plans.candidates(
+    topology = planner.topology(state["topology"])
+    answer = planner.candidates(
         state["topology"],
         state["links"],
         bucket_bytes,

@@ -10,15 +10,16 @@ import re
 import tempfile
 from typing import Any
 
-from tf_ddl import _core, errors
+from tf_ddl import errors
+from tf_ddl._native.engine import Described
 from tf_ddl.options import Options
 
-from . import clusters
+from . import cluster_file
 
 __all__ = ["describe", "links_as_json", "save_links"]
 
 
-def describe(options: Options) -> _core.Described:
+def describe(options: Options) -> Described:
     """What the files say, as the core reads it.
 
     Raises:
@@ -28,10 +29,10 @@ def describe(options: Options) -> _core.Described:
     if re.fullmatch(r"[\dxX]+", options.topology):
         grid = options.topology
     elif options.topology:
-        topology = clusters.read(options.topology).topology
+        topology = cluster_file.read(options.topology).topology
     if options.links and pathlib.Path(options.links).exists():
-        links = clusters.read_links(options.links)
-    return _core.Described(grid, topology, links)
+        links = cluster_file.read_links(options.links)
+    return Described(grid, topology, links)
 
 
 def save_links(path: str, links: str) -> None:

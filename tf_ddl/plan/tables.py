@@ -21,7 +21,7 @@ def summary(hosts: Sequence[Any], ranks: int, rails: Sequence[str]) -> str:
 
 
 def candidates(answer: Mapping[str, Any], bucket_bytes: int, ranks: int) -> list[str]:
-    """The answer of `_plans.candidates`, the choice marked."""
+    """The answer of `_native.planner.candidates`, the choice marked."""
     chosen = answer["chosen"]
     lines = [f"    {'time':>10}  {'busbw':>10}  plan"]
     for candidate in answer["candidates"]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tf_ddl import errors
 from tf_ddl.bench.workloads import parse_size
 
-from . import plot, report
+from . import scaling_chart, scaling_tables
 from .cluster import Cluster, Link, load, parse_link
 from .models import MODELS
 from .presets import PRESETS, Preset, Workload
@@ -38,17 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, errors.InvalidArgumentError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    print(report.heading(setting), report.table(points), sep="\n\n", end="\n\n")
+    print(scaling_tables.heading(setting), scaling_tables.table(points), sep="\n\n", end="\n\n")
     if "chosen" in arguments.plans:
-        print(report.plans_line(points), end="\n\n")
+        print(scaling_tables.plans_line(points), end="\n\n")
     if published:
-        print(report.checks_table(published, checks), end="\n\n")
+        print(scaling_tables.checks_table(published, checks), end="\n\n")
     if arguments.json:
-        everything = report.as_json(setting, points, published, checks)
+        everything = scaling_tables.as_json(setting, points, published, checks)
         pathlib.Path(arguments.json).write_text(json.dumps(everything, indent=1) + "\n")
     if arguments.plot:
         try:
-            plot.draw(arguments.plot, points, f"{setting.model}, {setting.cluster.name}: simulated")
+            scaling_chart.draw(
+                arguments.plot, points, f"{setting.model}, {setting.cluster.name}: simulated"
+            )
         except ImportError as error:
             print(f"no plot: {error} (pip install matplotlib)", file=sys.stderr)
     return 0

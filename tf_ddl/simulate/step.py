@@ -8,7 +8,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from tf_ddl import _core_library
+from tf_ddl._native import library
 
 from .cluster import Cluster
 
@@ -91,7 +91,7 @@ class Outcome:
 
 @functools.cache
 def _function() -> Any:
-    function = _core_library.library().ddl_simulate
+    function = library.load().ddl_simulate
     i64, f64, ref = ctypes.c_int64, ctypes.c_double, ctypes.POINTER
     function.restype = ctypes.c_int
     function.argtypes = [
@@ -140,7 +140,7 @@ def simulate(cluster: Cluster, engine: Engine, gradients: Sequence[tuple[int, fl
     count = len(gradients)
     end = ctypes.c_double()
     report = ctypes.c_void_p()
-    _core_library.call(
+    library.call(
         "ddl_simulate",
         ctypes.byref(native_cluster),
         ctypes.byref(native_engine),
@@ -150,6 +150,6 @@ def simulate(cluster: Cluster, engine: Engine, gradients: Sequence[tuple[int, fl
         ctypes.byref(end),
         ctypes.byref(report),
     )
-    values = _core_library.take_json(report.value)
+    values = library.take_json(report.value)
     buckets = tuple(Bucket(**bucket) for bucket in values["buckets"])
     return Outcome(end.value, buckets, values["messages"], values["folded"])

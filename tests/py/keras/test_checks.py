@@ -173,7 +173,7 @@ def reductions():
     import tensorflow as tf
 
     import tf_ddl
-    from tf_ddl import _ops
+    from tf_ddl._tf import ops
 
     strategy = tf_ddl.DDLStrategy()
     rank, size = strategy.rank, strategy.size
@@ -250,7 +250,7 @@ def reductions():
     )
 
     # --- A reduction that comes out wrong, on one rank alone; the others say so too.
-    right = _ops.all_reduce
+    right = ops.all_reduce
 
     def wrong(engine, tensors, *args, **kwargs):
         results = right(engine, tensors, *args, **kwargs)
@@ -258,7 +258,7 @@ def reductions():
             results[0] = results[0] + 0.25
         return results
 
-    _ops.all_reduce = wrong
+    ops.all_reduce = wrong
     for eager in (False, True):
         refused(
             "an all-reduce came out wrong",
@@ -275,7 +275,7 @@ def failures():
     import tensorflow as tf
 
     import tf_ddl
-    from tf_ddl._extended import reducing_gradients
+    from tf_ddl.replica.extended import reducing_gradients
 
     strategy = tf_ddl.DDLStrategy()
     rank, size = strategy.rank, strategy.size

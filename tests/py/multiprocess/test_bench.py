@@ -159,7 +159,7 @@ def test_resnet50_is_that_of_keras() -> None:
 
 
 def test_models_have_the_stated_sizes() -> None:
-    code = "from tf_ddl.bench import models as m; print(m.parameters('mlp'), m.parameters('cnn'))"
+    code = "from tf_ddl.bench import training as m; print(m.parameters('mlp'), m.parameters('cnn'))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )

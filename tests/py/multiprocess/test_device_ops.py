@@ -20,12 +20,16 @@ def two_ranks(kernels, nccl, cuda, port):
     import numpy as np
     import tensorflow as tf
 
-    from tf_ddl import _core, _core_gpu, _ops, cluster, options
+    from tf_ddl import options
+    from tf_ddl._native.engine import Engine
+    from tf_ddl._native.gpu import Gpu
+    from tf_ddl._tf import ops
+    from tf_ddl.launcher.identity import Identity
 
-    _ops.library()
+    ops.load()
     tf.load_library(kernels)
     # There is no GPU: what would be in its memory is told by dtype alone.
-    _ops._is_in_gpu_memory = lambda engine, tensor: tensor.dtype in _ops._IN_GPU_MEMORY
+    ops._is_in_gpu_memory = lambda engine, tensor: tensor.dtype in ops._IN_GPU_MEMORY
     settings = options.Options(
         gpu_reduction="nccl",
         nccl_library=nccl,
@@ -35,7 +39,7 @@ def two_ranks(kernels, nccl, cuda, port):
     )
     engines = {}
     results = {}
-    _ops._engine_of = lambda op: next(
+    ops._engine_of = lambda op: next(
         e for e in engines.values() if e.handle == op.get_attr("engine")
     )
     failed = []
@@ -58,7 +62,7 @@ def two_ranks(kernels, nccl, cuda, port):
             raise failed[0]
 
     def join(rank):
-        here = cluster.Cluster(
+        here = Identity(
             rank=rank,
             size=2,
             local_rank=rank,
@@ -67,8 +71,8 @@ def two_ranks(kernels, nccl, cuda, port):
             secret="secret",
             host_store=rank == 0,
         )
-        gpu = _core_gpu.Gpu(rank, settings)
-        engines[rank] = _core.Engine.create(here, settings, gpu=gpu)
+        gpu = Gpu(rank, settings)
+        engines[rank] = Engine.create(here, settings, gpu=gpu)
         engines[rank].record_timeline(True)
 
     on_both(join)
@@ -82,7 +86,7 @@ def two_ranks(kernels, nccl, cuda, port):
         @tf.function
         def step(x):
             tensors = [x, x * tf.range(5000.0), tf.cast(x, tf.float16), tf.constant(3, tf.int64)]
-            return _ops.all_reduce(engine, [*tensors, tf.cast(x, tf.bfloat16)], "sum")
+            return ops.all_reduce(engine, [*tensors, tf.cast(x, tf.bfloat16)], "sum")
 
         for call in range(3):
             a, b, c, d, e = step(tf.constant(rank + 1.0 + call))
@@ -91,12 +95,12 @@ def two_ranks(kernels, nccl, cuda, port):
             np.testing.assert_array_equal(b.numpy(), expected * np.arange(5000.0))
             assert float(c) == expected and float(e) == expected
             assert c.dtype == tf.float16 and e.dtype == tf.bfloat16 and d.numpy() == 6
-        ops = [
+        types = [
             op.type for op in step.get_concrete_function(tf.constant(0.0)).graph.get_operations()
         ]
         results.setdefault("ops", {})[rank] = [
-            ops.count("DdlDeviceAllReduce"),
-            ops.count("DdlAllReduce"),
+            types.count("DdlDeviceAllReduce"),
+            types.count("DdlAllReduce"),
         ]
 
     on_both(in_a_graph)
@@ -106,7 +110,7 @@ def two_ranks(kernels, nccl, cuda, port):
     def eagerly(rank):
         tensors = [tf.fill([3], rank + 1.0), tf.zeros([0, 2]), tf.constant(7)]
         for _ in range(2):
-            a, b, c = _ops.all_reduce(engines[rank], tensors, "mean")
+            a, b, c = ops.all_reduce(engines[rank], tensors, "mean")
             np.testing.assert_array_equal(a.numpy(), [1.5, 1.5, 1.5])
             assert b.shape == (0, 2) and c.numpy() == 7
         np.testing.assert_array_equal(tensors[0].numpy(), np.full(3, rank + 1.0)), "input kept"
@@ -119,7 +123,7 @@ def two_ranks(kernels, nccl, cuda, port):
 
         @tf.function
         def step(x, contributes):
-            return _ops.all_reduce(engines[rank], [x * 2.0], "sum", contributes=contributes)[0]
+            return ops.all_reduce(engines[rank], [x * 2.0], "sum", contributes=contributes)[0]
 
         x = nan if rank == 1 else tf.constant([1.0, 2.0])
         np.testing.assert_array_equal(step(x, tf.constant(rank == 0)).numpy(), [2.0, 4.0])
@@ -132,7 +136,7 @@ def two_ranks(kernels, nccl, cuda, port):
         def step(x):
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                y = _ops.all_reduce(engines[rank], [x], "sum")[0] * (rank + 1.0)
+                y = ops.all_reduce(engines[rank], [x], "sum")[0] * (rank + 1.0)
             return tape.gradient(y, x)
 
         assert step(tf.constant(2.0)).numpy() == 3.0
@@ -144,7 +148,7 @@ def two_ranks(kernels, nccl, cuda, port):
         @tf.function
         def step(x):
             parts = [x * float(i) for i in range(24)]
-            return tf.add_n(_ops.all_reduce(engines[rank], parts, "sum"))
+            return tf.add_n(ops.all_reduce(engines[rank], parts, "sum"))
 
         x = tf.fill([4000], rank + 1.0)
         for _ in range(40):  # several epochs, in which plans and buckets are tried
@@ -161,7 +165,7 @@ def two_ranks(kernels, nccl, cuda, port):
             engines[1].abort("the program raised KeyError: 'gone'")
             return
         try:
-            _ops.all_reduce(engines[0], [tf.zeros([10])], "sum")
+            ops.all_reduce(engines[0], [tf.zeros([10])], "sum")
         except tf.errors.UnavailableError as error:
             results["lost"] = str(error)
 

@@ -78,17 +78,20 @@ def join(reduction):
 
     import numpy as np
 
-    from tf_ddl import _core, _core_gpu, _runtime, collective, errors, options
+    from tf_ddl import collective, errors, options
+    from tf_ddl._native.engine import Engine
+    from tf_ddl._native.gpu import Gpu
+    from tf_ddl.launcher.join import join
 
     settings = options.Options.from_environment(gpu_reduction=reduction)
     try:
-        engine = _runtime.engine(settings, int(os.environ["TEST_GPU"]))
+        engine = join(settings, int(os.environ["TEST_GPU"]))
     except errors.DDLError as error:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}))
         return
     total = collective.all_reduce(np.ones(3, np.float32))
     gpu = engine.gpu
-    assert isinstance(engine, _core.Engine) and (gpu is None or isinstance(gpu, _core_gpu.Gpu))
+    assert isinstance(engine, Engine) and (gpu is None or isinstance(gpu, Gpu))
     print(
         json.dumps(
             {

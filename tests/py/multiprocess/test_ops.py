@@ -12,7 +12,7 @@ def executions():
     import tensorflow as tf
 
     import tf_ddl
-    from tf_ddl import _ops
+    from tf_ddl._tf import ops
 
     strategy = tf_ddl.DDLStrategy()
     engine = strategy.extended.engine
@@ -62,8 +62,8 @@ def executions():
         "loop with function": (9, lambda: loop(inner)),
         "map": (6, lambda: tf.map_fn(some, tf.constant([1.0, 2.0]))),
         "gradient": (4, gradient),
-        "broadcast": (1, lambda: _ops.broadcast(engine, tf.constant([1, 2]))),
-        "gather, not used": (1, lambda: _ops.all_gather(engine, tf.constant([1]))[:0]),
+        "broadcast": (1, lambda: ops.broadcast(engine, tf.constant([1, 2]))),
+        "gather, not used": (1, lambda: ops.all_gather(engine, tf.constant([1]))[:0]),
     }
     for name, (expected, fn) in cases.items():
         traced = tf.function(fn, autograph=False)
@@ -86,9 +86,9 @@ def executions():
 
     # What cannot be done is said.
     for wrong, text in (
-        (lambda: _ops.broadcast(engine, tf.constant("text")), "not string"),
-        (lambda: _ops.all_gather(engine, tf.constant(1.0)), "at least"),
-        (lambda: tf.function(_ops.all_gather)(engine, tf.constant(1.0)), "at least rank 1"),
+        (lambda: ops.broadcast(engine, tf.constant("text")), "not string"),
+        (lambda: ops.all_gather(engine, tf.constant(1.0)), "at least"),
+        (lambda: tf.function(ops.all_gather)(engine, tf.constant(1.0)), "at least rank 1"),
     ):
         try:
             wrong()

@@ -139,11 +139,11 @@ def collectives():
     np.testing.assert_allclose(
         gradients(lambda v: replica().all_reduce("SUM", [v, v * 3.0])[1]), [3 * weights] * 2
     )
-    from tf_ddl import _structures
+    from tf_ddl.replica import collectives
 
     engine = strategy.extended.engine
     np.testing.assert_allclose(
-        gradients(lambda v: _structures.broadcast(engine, v, root=1)),
+        gradients(lambda v: collectives.broadcast(engine, v, root=1)),
         [weights if rank == 1 else 0.0] * 2,
     )
 

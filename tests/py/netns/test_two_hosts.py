@@ -15,7 +15,8 @@ RAILS = ["10.1.0.0/24", "10.2.0.0/24"]
 SCRIPT = """
 import json
 import numpy as np
-from tf_ddl import _runtime, collective
+from tf_ddl import collective
+from tf_ddl._native import process_engine
 
 collective.init()
 rank, size = collective.rank(), collective.size()
@@ -25,7 +26,7 @@ for count in (1, 1000, 300_001, 5_000_000):
     assert np.array_equal(result, (np.arange(count) % 100) * size + sum(range(size))), count
 assert collective.all_gather(np.full((rank, 2), rank)).shape == (sum(range(size)), 2)
 assert collective.broadcast(np.array([rank]), root=size - 1)[0] == size - 1
-print("stats", json.dumps(_runtime.current_engine().stats()))
+print("stats", json.dumps(process_engine.current_engine().stats()))
 collective.shutdown()
 """
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tf_ddl.bench import buffers, contenders, report, sampling, workloads
+from tf_ddl.bench import buffers, contenders, result_tables, sampling, workloads
 
 
 def _reduced(size: int, shapes: list[list[int]], repeats: int) -> tuple[buffers.Pattern, list]:
@@ -83,8 +83,8 @@ def test_what_is_no_size(text: str) -> None:
 
 
 def test_quartiles() -> None:
-    assert report.quartiles([3.0]) == (3.0, 3.0, 3.0)
-    assert report.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (2.0, 3.0, 4.0)
+    assert result_tables.quartiles([3.0]) == (3.0, 3.0, 3.0)
+    assert result_tables.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (2.0, 3.0, 4.0)
 
 
 def _result(name: str, seconds: list[float], error: str = "") -> sampling.Result:
@@ -102,7 +102,7 @@ def test_rates_and_ratios() -> None:
         _result("mpi", [4e-3]),
         _result("mwms", [], error="rank 1 has ended\nand why"),
     ]
-    everything = report.as_json(results, [], {}, {"torch_gloo": "no"}, 4, sampling.Effort())
+    everything = result_tables.as_json(results, [], {}, {"torch_gloo": "no"}, 4, sampling.Effort())
     ours, _, mpi, mwms = everything["results"]
     assert ours["algbw"] == pytest.approx(0.5e9)
     assert ours["busbw"] == pytest.approx(0.75e9)  # 2 (p - 1) / p
@@ -110,7 +110,7 @@ def test_rates_and_ratios() -> None:
     assert mpi["cpu_share"] == pytest.approx(1)
     assert not mwms["verified"]
     assert "median" not in mwms
-    lines = report.table(results).splitlines()
+    lines = result_tables.table(results).splitlines()
     assert lines[0] == "1 MB float32, 4 ranks"
     assert "2 ms" in lines[2]
     assert lines[-1].split() == ["mwms", "failed:", "rank", "1", "has", "ended"]

@@ -8,7 +8,10 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from tf_ddl import _device, cluster, errors, options  # noqa: E402
+from tf_ddl import errors, options  # noqa: E402
+from tf_ddl._tf import private_api  # noqa: E402
+from tf_ddl.launcher.identity import Identity  # noqa: E402
+from tf_ddl.replica.device import Device, choose_device  # noqa: E402
 
 
 class FakeGpus:
@@ -40,13 +43,11 @@ class FakeGpus:
 
 
 def here(local_rank, local_size):
-    return cluster.Cluster(
-        rank=8 + local_rank, size=16, local_rank=local_rank, local_size=local_size
-    )
+    return Identity(rank=8 + local_rank, size=16, local_rank=local_rank, local_size=local_size)
 
 
 def choose(place, environ=None, **changes):
-    return _device.choose(place, options.Options(**changes), environ or {})
+    return choose_device(place, options.Options(**changes), environ or {})
 
 
 def test_without_a_gpu_it_is_the_cpu(monkeypatch):
@@ -77,7 +78,7 @@ def test_gpus_that_the_program_has_hidden_stay_hidden(monkeypatch):
 
 def test_a_single_process_takes_the_first(monkeypatch):
     FakeGpus(monkeypatch, 4)
-    assert choose(cluster.Cluster()).ordinal == 0
+    assert choose(Identity()).ordinal == 0
 
 
 def test_more_ranks_than_gpus_are_refused(monkeypatch):
@@ -106,8 +107,8 @@ def test_a_launcher_that_shows_each_process_its_own_is_trusted(monkeypatch):
 def test_when_tensorflow_has_taken_all_gpus_already_its_own_is_used(monkeypatch):
     gpus = FakeGpus(monkeypatch, 4)
     gpus.initialised = True
-    monkeypatch.setattr(_device._tf_compat, "resolve_device", lambda name: name)
-    assert choose(here(2, 4)) == _device.Device("/device:GPU:2", 2)
+    monkeypatch.setattr(private_api, "resolve_device", lambda name: name)
+    assert choose(here(2, 4)) == Device("/device:GPU:2", 2)
 
 
 @pytest.fixture
@@ -124,12 +125,12 @@ def physical(monkeypatch):
     monkeypatch.setattr(here, "_visible_device_list", [*cpus, *gpus])
     monkeypatch.setattr(here, "_memory_growth_map", {})
     monkeypatch.setattr(here, "_virtual_device_map", {})
-    monkeypatch.setattr(_device._tf_compat, "resolve_device", lambda name: name)
+    monkeypatch.setattr(private_api, "resolve_device", lambda name: name)
     return gpus
 
 
 def test_tensorflow_itself_then_has_one_gpu_whose_memory_grows(physical):
-    assert choose(here(1, 3)) == _device.Device("/device:GPU:0", 1)
+    assert choose(here(1, 3)) == Device("/device:GPU:0", 1)
     assert tf.config.get_visible_devices("GPU") == [physical[1]]
     assert tf.config.experimental.get_memory_growth(physical[1])
 

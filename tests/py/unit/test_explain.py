@@ -1,6 +1,6 @@
 """What `explain` adds for GPUs."""
 
-from tf_ddl import _plans
+from tf_ddl._native import planner
 from tf_ddl.plan import explain
 
 
@@ -17,7 +17,7 @@ def _state(**more):
         "buckets": [{"plan": "gpu flat", "bytes": 4096, "count": 3, "seconds": 0.001}],
         "news": [],
     }
-    assert _plans.topology(topology)["size"] == 2
+    assert planner.topology(topology)["size"] == 2
     return {**state, **more}
 
 

@@ -1,4 +1,4 @@
-"""tf_ddl._gradient_order: what waits for a gradient, and that nothing waits in vain."""
+"""tf_ddl._tf.gradient_order: what waits for a gradient, and that nothing waits in vain."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ddl import _gradient_order
+from tf_ddl._tf import gradient_order
 
 WIDTH, ROWS = 4, 3
 
@@ -26,7 +26,7 @@ def traced(compute, variables, early):
             loss = compute(x, variables)
         gradients = tape.gradient(loss, variables)
         if early:
-            added.append(_gradient_order.compute_early(gradients))
+            added.append(gradient_order.compute_early(gradients))
         return gradients
 
     concrete = function.get_concrete_function(tf.TensorSpec([ROWS, WIDTH], tf.float64))
@@ -152,7 +152,7 @@ def test_what_is_not_of_this_graph_is_left_alone():
 
     @tf.function
     def function(x):
-        assert _gradient_order.compute_early([outside, None, x * 2]) == 0
+        assert gradient_order.compute_early([outside, None, x * 2]) == 0
         return x
 
     function(tf.ones([2]))

@@ -4,7 +4,10 @@ import sys
 
 import pytest
 
-from tf_ddl import _build_info, _core_gpu, _nccl_library, options
+from tf_ddl import options
+from tf_ddl._native import nccl_library
+from tf_ddl._native.build_info import build_info
+from tf_ddl._native.gpu import gpu_report
 
 
 @pytest.fixture
@@ -21,18 +24,18 @@ def packages(tmp_path, monkeypatch):
 
 
 def test_nccl_is_found_where_pip_put_it(packages):
-    assert _nccl_library.installed()[0] == packages
+    assert nccl_library.installed()[0] == packages
     assert "nvidia" not in sys.modules
 
 
 def test_without_packages_nothing_is_found(monkeypatch):
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.delitem(sys.modules, "nvidia", raising=False)
-    assert _nccl_library.installed() == []
+    assert nccl_library.installed() == []
 
 
 def test_a_file_that_is_no_library_is_reported_and_not_a_crash(packages):
-    report = _core_gpu.report(options.Options(nccl_library=packages))
+    report = gpu_report(options.Options(nccl_library=packages))
     assert not report["nccl"]["usable"]
     assert [tried["path"] for tried in report["nccl"]["tried"]] == [packages]
 
@@ -40,7 +43,7 @@ def test_a_file_that_is_no_library_is_reported_and_not_a_crash(packages):
 def test_build_info_says_why_libraries_are_not_usable(monkeypatch):
     monkeypatch.setenv("DDL_NCCL_LIBRARY", "/nowhere/libnccl.so.2")
     monkeypatch.setenv("DDL_CUDA_LIBRARY", "/nowhere/libcuda.so.1")
-    info = _build_info.build_info()
+    info = build_info()
     assert info["nccl"].startswith("not usable: ") and "/nowhere/libnccl.so.2" in info["nccl"]
     assert "/nowhere/libcuda.so.1" in info["cuda driver"]
     assert "by way of host memory" in info["gpus"]

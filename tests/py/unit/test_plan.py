@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_ddl import _plans, errors
+from tf_ddl import errors
+from tf_ddl._native import planner
 from tf_ddl.plan import __main__ as command
-from tf_ddl.plan import clusters, drawing
+from tf_ddl.plan import cluster_file, drawing
 
 TWO_RAILS = {
     "hosts": [
@@ -83,10 +84,10 @@ def test_a_slow_interface_loses_its_share(tmp_path: pathlib.Path) -> None:
     slow["hosts"][1]["interfaces"][1]["gbps"] = 0.1
     path = tmp_path / "slow.json"
     path.write_text(json.dumps(slow))
-    cluster = clusters.read(str(path))
+    cluster = cluster_file.read(str(path))
     # Both directions between host 1 and the two others.
     assert cluster.links.count("exception 1 ") == 4
-    name = _plans.candidates(cluster.topology, cluster.links, 10**8)["chosen"]["name"]
+    name = planner.candidates(cluster.topology, cluster.links, 10**8)["chosen"]["name"]
     assert "rail 0 99%" in name or "rail 1" not in name, name
 
 
@@ -102,7 +103,7 @@ def test_links_files_come_first(tmp_path: pathlib.Path, two_rails: str) -> None:
             }
         )
     )
-    text = clusters.read(two_rails, str(links)).links.splitlines()
+    text = cluster_file.read(two_rails, str(links)).links.splitlines()
     assert text == [
         "links 1",
         "local 1e-06 1e-10",
@@ -159,7 +160,7 @@ def test_files_that_make_no_sense_are_refused(
     path = tmp_path / "cluster.json"
     path.write_text(json.dumps(change))
     with pytest.raises(errors.InvalidArgumentError, match=".") as caught:
-        clusters.read(str(path))
+        cluster_file.read(str(path))
     assert message in str(caught.value)
 
 
@@ -170,9 +171,9 @@ def test_files_that_make_no_sense_are_refused(
 def test_sizes(text: str, size: int | None) -> None:
     if size is None:
         with pytest.raises(ValueError, match="is not a size"):
-            clusters.parse_bytes(text)
+            cluster_file.parse_bytes(text)
     else:
-        assert clusters.parse_bytes(text) == size
+        assert cluster_file.parse_bytes(text) == size
 
 
 def _cluster(hosts: list[int], rails: int) -> tuple[str, str]:
@@ -194,10 +195,10 @@ def _cluster(hosts: list[int], rails: int) -> tuple[str, str]:
 )
 def test_every_candidate_is_proved(hosts: list[int], rails: int, count: int) -> None:
     topology, links = _cluster(hosts, rails)
-    answer = _plans.candidates(topology, links, count * 4)
+    answer = planner.candidates(topology, links, count * 4)
     assert answer["candidates"]
     for candidate in [*answer["candidates"], answer["chosen"]]:
-        report = _plans.check(topology, candidate["table"], count)
+        report = planner.check(topology, candidate["table"], count)
         sent = collections.Counter()
         for sender, receiver, _, elements in report["links"]:
             assert sender != receiver
@@ -226,11 +227,11 @@ def test_drawings_show_what_is_sent(
 
 def test_drawn_messages_are_those_of_the_plan() -> None:
     topology, links = _cluster([2, 2], 1)
-    table = _plans.candidates(topology, links, 4096, plan="ring")["chosen"]["table"]
-    plans = [_plans.steps(topology, table, rank, 1024) for rank in range(4)]
+    table = planner.candidates(topology, links, 4096, plan="ring")["chosen"]["table"]
+    plans = [planner.steps(topology, table, rank, 1024) for rank in range(4)]
     found = collections.Counter()
     for lane in range(len(plans[0]["lanes"])):
         for message in drawing.messages(plans, lane):
             found[message.sender, message.receiver] += message.end - message.begin
-    links_of = _plans.check(topology, table, 1024)["links"]
+    links_of = planner.check(topology, table, 1024)["links"]
     assert found == {(s, r): elements for s, r, _, elements in links_of}

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tf_ddl import errors
-from tf_ddl._launcher import console, lines
+from tf_ddl.launcher.workers import console, lines
 
 
 def feed(*chunks):

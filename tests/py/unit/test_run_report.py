@@ -1,6 +1,6 @@
 """Which rank is to blame."""
 
-from tf_ddl._launcher import process, report, supervisor
+from tf_ddl.launcher.workers import failures, process, supervisor
 
 VALUE_ERROR = """\
 Traceback (most recent call last):
@@ -28,25 +28,25 @@ def result(*ends, signal=None, timed_out=False):
 
 
 def blamed(*ends, **rest):
-    first = report.first_failure(result(*ends, **rest))
+    first = failures.first_failure(result(*ends, **rest))
     return None if first is None else first.rank
 
 
 def test_exception_of():
-    assert report.exception_of(VALUE_ERROR) == "ValueError"
-    assert report.exception_of([*LOST, "some log line", "Error: unrelated"]) == "UnavailableError"
-    assert report.exception_of(["Error: printed", "all good"]) is None
-    assert report.exception_of([]) is None
+    assert failures.exception_of(VALUE_ERROR) == "ValueError"
+    assert failures.exception_of([*LOST, "some log line", "Error: unrelated"]) == "UnavailableError"
+    assert failures.exception_of(["Error: printed", "all good"]) is None
+    assert failures.exception_of([]) is None
     nested = [*LOST, "", "During handling of the above exception:", "", *VALUE_ERROR]
-    assert report.exception_of(nested) == "ValueError"
-    assert report.exception_of(["Traceback (most recent call last):", "KeyboardInterrupt"]) == (
+    assert failures.exception_of(nested) == "ValueError"
+    assert failures.exception_of(["Traceback (most recent call last):", "KeyboardInterrupt"]) == (
         "KeyboardInterrupt"
     )
 
 
 def test_nobody():
     assert blamed((0, 1.0, False, []), (0, 2.0, False, [])) is None
-    assert report.summary(result((0, 1.0, False, []))) == ""
+    assert failures.summary(result((0, 1.0, False, []))) == ""
 
 
 def test_the_first_in_time():
@@ -78,7 +78,7 @@ def test_after_a_signal_or_timeout_those_that_were_stopped_are_not_to_blame():
 
 
 def test_summary_says_who_and_how_and_shows_the_last_lines():
-    text = report.summary(
+    text = failures.summary(
         result(
             (1, 1.2, False, LOST),
             (-9, 1.0, False, [f"line {n}" for n in range(40)]),

@@ -12,7 +12,7 @@ import pytest
 from harness import is_running
 
 from tf_ddl import errors
-from tf_ddl._launcher import environment, process, supervisor
+from tf_ddl.launcher.workers import environment, process, supervisor
 
 
 class Recorder:
@@ -267,7 +267,7 @@ def test_the_second_signal_kills(signals):
 
 def test_workers_die_with_a_launcher_that_is_killed():
     script = """
-        from tf_ddl._launcher import console, environment, supervisor
+        from tf_ddl.launcher.workers import console, environment, supervisor
         import sys
         code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
         environs = environment.worker_environments(2, "127.0.0.1:1", "secret")

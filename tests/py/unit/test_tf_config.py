@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tf_ddl import _tf_config, cluster, errors
+from tf_ddl import errors
+from tf_ddl.launcher.identity import DDLVariables, Identity, from_environment, tf_config
 
 WORKERS = ["host-a:4711", "host-a:4712", "host-b:4711"]
 
@@ -14,14 +15,14 @@ def _config(cluster_spec, task_type="worker", index=0):
 
 
 def _read(*args, secret="s3cret", **kwargs):
-    return _tf_config.from_tf_config(_config(*args, **kwargs), secret)
+    return tf_config.from_tf_config(_config(*args, **kwargs), secret)
 
 
 def test_workers_are_ranks_and_the_first_one_has_the_store():
-    assert _read({"worker": WORKERS}) == cluster.Cluster(
+    assert _read({"worker": WORKERS}) == Identity(
         0, 3, 0, 2, "host-a:4711", "s3cret", host_store=True
     )
-    assert _read({"worker": WORKERS}, index=1) == cluster.Cluster(
+    assert _read({"worker": WORKERS}, index=1) == Identity(
         1, 3, 1, 2, "host-a:4711", "s3cret", host_store=False
     )
     last = _read({"worker": WORKERS}, index=2)
@@ -38,7 +39,7 @@ def test_the_chief_is_rank_0(kind):
 
 def test_an_index_may_be_text_and_tasks_may_be_by_index():
     assert _read({"worker": WORKERS}, index="2").rank == 2
-    sparse = _tf_config.from_cluster_spec({"worker": {7: "b:2", 3: "a:1"}}, "worker", 7, "x")
+    sparse = tf_config.from_cluster_spec({"worker": {7: "b:2", 3: "a:1"}}, "worker", 7, "x")
     assert (sparse.rank, sparse.size, sparse.rendezvous) == (1, 2, "a:1")
 
 
@@ -54,7 +55,7 @@ def test_an_index_may_be_text_and_tasks_may_be_by_index():
     ],
 )
 def test_a_world_of_one(text):
-    assert _tf_config.from_tf_config(text) == cluster.Cluster()
+    assert tf_config.from_tf_config(text) == Identity()
 
 
 def test_a_secret_is_derived_alike_on_every_rank_and_said_to_be_none():
@@ -94,20 +95,22 @@ def test_no_warning_on_one_host():
 )
 def test_nonsense_is_named(text, message):
     with pytest.raises(errors.InvalidArgumentError, match=message):
-        _tf_config.from_tf_config(text)
+        tf_config.from_tf_config(text)
 
 
 def test_where_it_stands_among_the_launchers():
     text = _config({"worker": WORKERS}, index=2)
-    assert cluster.from_environment({"TF_CONFIG": text, "DDL_SECRET": "x"}).rank == 2
+    assert from_environment({"TF_CONFIG": text, "DDL_SECRET": "x"}).rank == 2
     ddl = {"DDL_RANK": "1", "DDL_SIZE": "2", "DDL_RENDEZVOUS": "c:1", "DDL_SECRET": "x"}
-    assert cluster.from_environment({"TF_CONFIG": text, **ddl}).rank == 1
-    assert cluster.from_environment({"TF_CONFIG": " "}) == cluster.Cluster()
+    assert from_environment({"TF_CONFIG": text, **ddl}).rank == 1
+    assert from_environment({"TF_CONFIG": " "}) == Identity()
     with pytest.raises(errors.InvalidArgumentError, match="DDL_RANK"):
-        cluster.from_environment({"TF_CONFIG": "", "DDL_SECRET": "x"})
+        from_environment({"TF_CONFIG": "", "DDL_SECRET": "x"})
 
 
 def test_a_secret_alone_says_nobody_s_place():
-    launcher = cluster.DDLEnvironment()
-    assert not launcher.says_who({"DDL_SECRET": "x"}) and launcher.is_present({"DDL_SECRET": "x"})
-    assert launcher.says_who({"DDL_SECRET": "x", "DDL_RANK": "0"})
+    launcher = DDLVariables()
+    assert not launcher.is_present({"DDL_SECRET": "x"})
+    assert launcher.is_present({"DDL_SECRET": "x", "DDL_RANK": "0"})
+    with pytest.raises(errors.InvalidArgumentError, match="DDL_RANK"):
+        from_environment({"DDL_SECRET": "x"})
