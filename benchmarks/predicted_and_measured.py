@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 
 from tf_ddl import collective, simulate
+from tf_ddl._base.sizes import size_argument, size_in_words
 from tf_ddl._native import planner, process_engine
-from tf_ddl.bench.workloads import bytes_in_words, parse_size
 from tf_ddl.plan import files
 
 _SIZES = "4KiB,64KiB,1MiB,4MiB,16MiB,100MB"
@@ -131,7 +131,7 @@ def _table(cluster: simulate.Cluster, rows: Sequence[dict[str, Any]]) -> str:
         error = row["predicted"] / row["measured"] - 1
         errors.append(abs(error))
         lines.append(
-            f"| {bytes_in_words(row['bytes'])} | {row['plan']} | {row['predicted'] * 1e3:.3f} | "
+            f"| {size_in_words(row['bytes'])} | {row['plan']} | {row['predicted'] * 1e3:.3f} | "
             f"{row['measured'] * 1e3:.3f} | {error:+.0%} |"
         )
     lines += ["", f"median error: {statistics.median(errors):.0%}", ""]
@@ -234,10 +234,7 @@ def _rates(text: str) -> list[float]:
 
 
 def _sizes(text: str) -> list[int]:
-    try:
-        return sorted(parse_size(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return sorted(size_argument(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

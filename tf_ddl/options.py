@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_ddl import errors
-from tf_ddl._setting import Setting, documented, setting, settings_of
+from tf_ddl._base.setting import Setting, documented, setting, settings_of
 
 __all__ = ["Options", "Setting", "markdown_table", "settings"]
 

@@ -25,7 +25,6 @@ from tf_ddl.launcher.workers import console, environment, failures, supervisor
 
 __all__ = ["main"]
 
-_HOST = "127.0.0.1"
 _BAD_USAGE = 2
 _BROKEN_PIPE = 128 + signal.SIGPIPE
 
@@ -179,11 +178,11 @@ def _run(
 
     size = arguments.num_workers
     secret = secrets.token_hex(16)
-    store = Store(_HOST, arguments.port, size, secret, job_options.join_timeout)
+    store = Store(environment.HOST, arguments.port, size, secret, job_options.join_timeout)
     with contextlib.closing(store), contextlib.closing(output):
         environs = environment.worker_environments(
             size,
-            f"{_HOST}:{store.port}",
+            f"{environment.HOST}:{store.port}",
             secret,
             extra=extra,
             threads=arguments.threads_per_worker,

@@ -104,7 +104,7 @@ collective.shutdown()
     "code",
     [
         "import tf_ddl",
-        "import tf_ddl.run, tf_ddl.errors, tf_ddl.options, tf_ddl.launcher.identity, tf_ddl.version",
+        "import tf_ddl.run, tf_ddl.errors, tf_ddl.options, tf_ddl.version, tf_ddl.launcher.join",
         ONE_RANK,
     ],
     ids=["package", "launcher", "collective"],

@@ -20,17 +20,17 @@ A rank without rows, whose loss may be NaN, counts nothing.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._tf.private_api import tf
 from tf_ddl.replica import collectives
 from tf_ddl.replica.step import current_step, in_replica_context
 
 __all__ = ["WRAPPERS"]
 
-_thread = threading.local()
+_in_compile_loss = ScopedValue(False)
 
 
 def _share(dtype: Any) -> tf.Tensor | None:
@@ -135,11 +135,8 @@ def _factor(target: Any) -> tf.Tensor | None:
 
 
 def _compile_loss(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    _thread.in_compile_loss = True
-    try:
+    with _in_compile_loss.set(True):
         return original(*args, **kwargs)
-    finally:
-        _thread.in_compile_loss = False
 
 
 def _update_mean(
@@ -148,7 +145,7 @@ def _update_mean(
     """Scalars, such as a loss of the batch: each batch counts one, on all ranks together."""
     if sample_weight is None:
         is_scalar = tf.TensorShape(getattr(values, "shape", ())).rank == 0
-        if is_scalar or getattr(_thread, "in_compile_loss", False):
+        if is_scalar or _in_compile_loss.get():
             sample_weight = _share(metric.dtype)
     return original(metric, values, sample_weight=sample_weight)
 

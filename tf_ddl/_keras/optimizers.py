@@ -8,10 +8,10 @@ follows then sees the gradients of the global batch, as in a single process.
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._keras.trainer import extended_of
 from tf_ddl._tf import private_api
 from tf_ddl._tf.private_api import tf
@@ -20,7 +20,7 @@ from tf_ddl.replica.step import current_step, in_replica_context
 
 __all__ = ["WRAPPERS"]
 
-_thread = threading.local()
+_reduction: ScopedValue[_Reduction | None] = ScopedValue(None)
 
 
 def _apply_gradients(
@@ -40,7 +40,7 @@ def _apply_gradients(
     not_compiling = contextlib.nullcontext() if state is None else state.compiling(False)
     with (
         not_compiling,
-        _reduced(_are_reduced()),
+        _reduction.set(_Reduction(_are_reduced())),
         reducing_gradients(names, not accumulates),
     ):
         result = original(optimizer, grads, variables)
@@ -78,28 +78,26 @@ def _or_zeros(condition: Any, gradient: Any) -> Any:
 # --- one reduction, before whatever comes first ---------------------------------------------------
 
 
+class _Reduction:
+    """Whether the gradients that an optimizer is applying are those of all ranks together."""
+
+    def __init__(self, done: bool) -> None:
+        self.done = done
+
+
 def _are_reduced() -> bool:
-    return getattr(_thread, "reduced", False)
-
-
-@contextlib.contextmanager
-def _reduced(reduced: bool) -> Iterator[None]:
-    """Whether the gradients at hand are those of all ranks together already."""
-    outer = _are_reduced()
-    _thread.reduced = reduced
-    try:
-        yield
-    finally:
-        _thread.reduced = outer
+    reduction = _reduction.get()
+    return reduction is not None and reduction.done
 
 
 def _clip(original: Callable[..., Any], optimizer: Any, grads: Any) -> Any:
     """Reduces before clipping: the norm that counts is that of the global batch's gradient."""
     clips = optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
-    if not clips or _are_reduced() or not in_replica_context():
+    reduction = _reduction.get()
+    if not clips or reduction is None or reduction.done or not in_replica_context():
         return original(optimizer, grads)
     grads = tf.distribute.get_replica_context().all_reduce("SUM", list(grads))
-    _thread.reduced = True  # until the end of _apply_gradients
+    reduction.done = True
     return original(optimizer, grads)
 
 
@@ -126,7 +124,7 @@ def _apply_scaled(
     names = _note_names(grads, variables)
     with reducing_gradients(names, must_be_finite=False):
         grads = _reduce_all(list(grads))
-    with _reduced(True):
+    with _reduction.set(_Reduction(True)):
         return original(optimizer, grads, variables)
 
 

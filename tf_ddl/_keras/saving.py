@@ -17,23 +17,23 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import threading
 from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._keras.trainer import extended_of
 from tf_ddl.replica.variables import made_here_alone
 
 __all__ = ["WRAPPERS"]
 
-_thread = threading.local()
+_nothing_is_written = ScopedValue(False)
 _ENDINGS = (".weights.h5", ".keras", ".h5", ".hdf5")
 
 
 def _save(
     original: Callable[..., Any], model: Any, filepath: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    if getattr(_thread, "not_here", False):
+    if _nothing_is_written.get():
         return None
     extended = extended_of(model)
     path = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
@@ -61,7 +61,7 @@ def _save_weights(
 ) -> Any:
     if max_shard_size is None:
         return _save(original, model, filepath, **kwargs)
-    if getattr(_thread, "not_here", False):
+    if _nothing_is_written.get():
         return None
     extended = extended_of(model)
     path = os.fspath(filepath)
@@ -99,11 +99,10 @@ def _checkpoint(original: Callable[..., Any], callback: Any, *args: Any, **kwarg
         with made_here_alone():
             return original(callback, *args, **kwargs)
     verbose, callback.verbose = callback.verbose, 0
-    _thread.not_here = True
     try:
-        return original(callback, *args, **kwargs)
+        with _nothing_is_written.set(True):
+            return original(callback, *args, **kwargs)
     finally:
-        _thread.not_here = False
         callback.verbose = verbose
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._tf.private_api import tf
 from tf_ddl.data import sharding
 from tf_ddl.replica import collectives
@@ -20,7 +19,7 @@ from tf_ddl.replica.variables import adopt
 
 __all__ = ["WRAPPERS", "extended_of"]
 
-_thread = threading.local()
+_rows_stay = ScopedValue(False)
 _LOCAL_PREDICT = "_tf_ddl_predict_on_batch"
 
 
@@ -77,18 +76,9 @@ def _reduce_per_replica(
     extended = extended_of(strategy)
     if extended is None or extended.engine.size == 1 or reduction != "concat":
         return original(values, strategy, reduction)
-    if getattr(_thread, "rows_stay", False):
+    if _rows_stay.get():
         return values
     return collectives.all_gather(extended.engine, values)
-
-
-@contextlib.contextmanager
-def _rows_staying() -> Iterator[None]:
-    _thread.rows_stay = True
-    try:
-        yield
-    finally:
-        _thread.rows_stay = False
 
 
 def _predict_on_batch(original: Callable[..., Any], model: Any, x: Any) -> Any:
@@ -99,7 +89,7 @@ def _predict_on_batch(original: Callable[..., Any], model: Any, x: Any) -> Any:
     if extended_of(model) is None:
         return original(model, x)
     gathering = model.predict_function
-    with _rows_staying():
+    with _rows_stay.set(True):
         try:
             model.predict_function = vars(model).get(_LOCAL_PREDICT)
             result = original(model, x)

@@ -9,77 +9,63 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tf_ddl._base.scoped_value import ScopedValue
+
 __all__ = ["announce", "announce_function", "entered", "in_loop", "note_assignment", "place"]
 
-_thread = threading.local()
+_Announcing = Callable[[str], None]
+#: The hook's name, whom to tell of collectives, and the variables that were assigned.
+_hook: ScopedValue[tuple[str, _Announcing, dict[int, Any]] | None] = ScopedValue(None)
+_in_loop = ScopedValue(False)
 
 
 @contextlib.contextmanager
-def entered(name: str, announcing: Callable[[str], None]) -> Iterator[dict[int, Any]]:
+def entered(name: str, announcing: _Announcing) -> Iterator[dict[int, Any]]:
     """Within, collectives are announced by calling `announcing`, with words that say which.
 
     Yields:
       The variables that are assigned meanwhile, by id.
     """
-    outer = getattr(_thread, "hook", None)
     assigned: dict[int, Any] = {}
-    _thread.hook = (name, announcing, assigned)
-    try:
-        with _looping(False):
-            yield assigned
-    finally:
-        _thread.hook = outer
+    with _hook.set((name, announcing, assigned)), _in_loop.set(False):
+        yield assigned
 
 
 def in_loop() -> contextlib.AbstractContextManager[None]:
     """Within, functions are not announced: a loop of Keras, whose own hooks are exchanged."""
-    return _looping(True)
-
-
-@contextlib.contextmanager
-def _looping(looping: bool) -> Iterator[None]:
-    outer = getattr(_thread, "looping", False)
-    _thread.looping = looping
-    try:
-        yield
-    finally:
-        _thread.looping = outer
+    return _in_loop.set(True)
 
 
 def announce(what: str) -> None:
     """To be called before a collective that is not part of a step."""
-    hook = getattr(_thread, "hook", None)
+    hook = _hook.get()
     if hook is None:
         return
     _, announcing, _ = hook
     words = f"{what}{place()}"
-    outer, _thread.hook = hook, None
-    try:
+    with _hook.set(None):
         announcing(words)
-    finally:
-        _thread.hook = outer
 
 
 def announce_function(what: str) -> None:
     """To be called before a function is executed in which `what` is a collective."""
-    if not getattr(_thread, "looping", False):
+    if not _in_loop.get():
         announce(f"{what} in a tf.function")
 
 
 def note_assignment(variable: Any) -> None:
     """To be called when a variable is assigned outside of a step."""
-    hook = getattr(_thread, "hook", None)
+    hook = _hook.get()
     if hook is not None:
         hook[2][id(variable)] = variable
 
 
 def place() -> str:
     """In which callback this is: " in MyCallback.on_epoch_end"; "" outside of callbacks."""
-    hook = getattr(_thread, "hook", None)
+    hook = _hook.get()
     if hook is None:
         return ""
     frame: Any = sys._getframe(1)

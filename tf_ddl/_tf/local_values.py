@@ -7,31 +7,24 @@ who compares, saves or prints must be able to read this rank's part alone.
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator
 from typing import Any
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._tf.private_api import tf
 
 __all__ = ["are_local", "display_name", "local_reads", "local_value"]
 
-_thread = threading.local()
+_local_reads = ScopedValue(False)
 
 
-@contextlib.contextmanager
-def local_reads() -> Iterator[None]:
+def local_reads() -> contextlib.AbstractContextManager[None]:
     """Reads on this thread are of this rank's value, without communication."""
-    outer = getattr(_thread, "local_reads", False)
-    _thread.local_reads = True
-    try:
-        yield
-    finally:
-        _thread.local_reads = outer
+    return _local_reads.set(True)
 
 
 def are_local() -> bool:
     """Whether this thread is within `local_reads`."""
-    return getattr(_thread, "local_reads", False)
+    return _local_reads.get()
 
 
 def local_value(variable: Any) -> tf.Tensor:

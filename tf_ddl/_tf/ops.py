@@ -9,12 +9,12 @@ import collections
 import contextlib
 import functools
 import hashlib
-import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tf_ddl import errors
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._native import library, process_engine
 from tf_ddl._native.engine import Engine, TensorSpec
 from tf_ddl._tf import callback_scope, ops_build, private_api
@@ -39,7 +39,7 @@ REDUCIBLE = frozenset(
 #: integers (counters, shapes) in host memory anyway.
 _IN_GPU_MEMORY = frozenset({tf.float32, tf.float64, tf.float16, tf.bfloat16})
 
-_thread = threading.local()
+_recorded: ScopedValue[list[str] | None] = ScopedValue(None)
 
 
 @functools.cache
@@ -107,13 +107,12 @@ def _key(kind: str, reduce_op: str, root: int, specs: Sequence[TensorSpec], site
 @contextlib.contextmanager
 def recording() -> Iterator[list[str]]:
     """Gives a list to which every collective that is traced or run inside is added, in words."""
-    outer = getattr(_thread, "recorded", None)
+    outer = _recorded.get()
     recorded: list[str] = []
-    _thread.recorded = recorded
     try:
-        yield recorded
+        with _recorded.set(recorded):
+            yield recorded
     finally:
-        _thread.recorded = outer
         if outer is not None:
             outer += recorded
 
@@ -150,7 +149,7 @@ def _register(
         for function in private_api.enclosing_functions(private_api.default_graph()):
             if not hasattr(function, _COLLECTIVE):
                 setattr(function, _COLLECTIVE, what)
-    recorded = getattr(_thread, "recorded", None)
+    recorded = _recorded.get()
     if recorded is not None:
         recorded.append(_in_words(kind, reduce_op, root, specs))
     key = _key(f"{kind} on GPUs" if in_gpu_memory else kind, reduce_op, root, specs, site)

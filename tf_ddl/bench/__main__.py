@@ -9,6 +9,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from tf_ddl._base.sizes import size_argument
+
 from . import chart, contenders, result_tables, sampling, workloads
 
 _PARTS = ("sizes", "resnet50", "waiting", "training")
@@ -198,10 +200,10 @@ def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
 
 
 def _sizes(text: str) -> list[int]:
-    try:
-        return sorted(workloads.parse_size(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    sizes = sorted(size_argument(part) for part in text.split(","))
+    if sizes[0] < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: buffers have at least a byte")
+    return sizes
 
 
 def _pair(text: str) -> tuple[str, str]:

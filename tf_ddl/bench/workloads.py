@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
+
+from tf_ddl._base.sizes import size_in_words
 
 __all__ = [
     "DEFAULT_SIZES",
     "Workload",
     "all_reduce",
-    "bytes_in_words",
-    "parse_size",
     "resnet50",
     "resnet50_shapes",
     "training",
 ]
 
 FLOAT_BYTES = 4
-_UNITS = {
-    "": 1, "B": 1,
-    "KB": 10**3, "MB": 10**6, "GB": 10**9,
-    "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30,
-}  # fmt: skip
-
 DEFAULT_SIZES = (
     "4KiB", "16KiB", "64KiB", "256KiB", "1MiB", "4MiB", "16MiB", "64MiB", "100MB", "400MB",
 )  # fmt: skip
@@ -52,7 +45,7 @@ def all_reduce(size: int) -> Workload:
     """One float32 buffer of `size` bytes, rounded up to whole elements."""
     elements = max(1, -(-size // FLOAT_BYTES))
     nbytes = elements * FLOAT_BYTES
-    return Workload(bytes_in_words(nbytes), "all_reduce", nbytes, {"shapes": [[elements]]})
+    return Workload(size_in_words(nbytes), "all_reduce", nbytes, {"shapes": [[elements]]})
 
 
 def resnet50() -> Workload:
@@ -94,27 +87,3 @@ def _convolution(kernel: int, inputs: int, outputs: int) -> Iterator[tuple[int, 
     """Kernel and bias, then scale and offset of the batch normalisation that follows."""
     yield (kernel, kernel, inputs, outputs)
     yield from [(outputs,)] * 3
-
-
-def parse_size(text: str) -> int:
-    """Bytes in "4096", "4KiB", "100MB".
-
-    Raises:
-      ValueError: it is no size.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    if not match or match[2].upper() not in _UNITS:
-        raise ValueError(f"{text!r} is not a size like 4096, 4KiB or 100MB")
-    size = int(float(match[1]) * _UNITS[match[2].upper()])
-    if size < 1:
-        raise ValueError(f"{text!r} is less than a byte")
-    return size
-
-
-def bytes_in_words(size: int) -> str:
-    """4096 -> "4 KiB", 100000000 -> "100 MB"."""
-    for unit in ("GIB", "GB", "MIB", "MB", "KIB"):
-        count = _UNITS[unit]
-        if size >= count and size % count == 0:
-            return f"{size // count} {unit.replace('IB', 'iB')}"
-    return f"{size} B"

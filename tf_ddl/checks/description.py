@@ -11,10 +11,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Description", "compare_descriptions", "names_of", "ranks_of"]
+from tf_ddl._base.words import SHOWN, names_of, ranks_of
 
-#: How many things of a kind a message names.
-_SHOWN = 5
+__all__ = ["Description", "compare_descriptions"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,28 +49,14 @@ class Description:
         return hashlib.sha256(json.dumps(content).encode()).digest()
 
 
-def ranks_of(ranks: Sequence[int], size: int) -> str:
-    """Ranks in words: "rank 1", "ranks 0, 2", "every rank"."""
-    if len(ranks) == size:
-        return "every rank"
-    shown = ", ".join(map(str, ranks[:10])) + (", ..." if len(ranks) > 10 else "")
-    return f"rank{'s' if len(ranks) > 1 else ''} {shown}"
-
-
-def names_of(names: Sequence[str]) -> str:
-    """Names in words: "'a', 'b' and 7 more"."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
-
-
 def _by_value(values: Sequence[str]) -> str:
     """ "0.1 on rank 0 and 0.2 on ranks 1, 2": which value which ranks have."""
     ranks: dict[str, list[int]] = {}
     for rank, value in enumerate(values):
         ranks.setdefault(value, []).append(rank)
     parts = [f"{value} on {ranks_of(where, len(values))}" for value, where in ranks.items()]
-    more = [f"{len(parts) - _SHOWN} other values elsewhere"] if len(parts) > _SHOWN else []
-    return " and ".join(parts[:_SHOWN] + more)
+    more = [f"{len(parts) - SHOWN} other values elsewhere"] if len(parts) > SHOWN else []
+    return " and ".join(parts[:SHOWN] + more)
 
 
 def compare_descriptions(ranks: Sequence[Description]) -> list[str]:
@@ -108,9 +93,9 @@ def _facts(ranks: Sequence[Description]) -> list[str]:
             differing.append(f"{key} is {_by_value(values)}")
     if not differing:
         return []
-    more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+    more = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
     return [
-        f"the ranks' programs differ: {'; '.join(differing[:_SHOWN])}{more}. Every rank must run "
+        f"the ranks' programs differ: {'; '.join(differing[:SHOWN])}{more}. Every rank must run "
         "the same program: look for code that depends on the rank, for files or command lines "
         "that differ between hosts, and for settings drawn at random without a common seed"
     ]

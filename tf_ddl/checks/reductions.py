@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tf_ddl._base.words import SHOWN
 from tf_ddl._native.engine import Engine
 from tf_ddl._tf import ops
 from tf_ddl._tf.private_api import tf
@@ -29,7 +30,6 @@ _EPSILON = {tf.float64: 2.0**-52, tf.float32: 2.0**-23, tf.float16: 2.0**-10, tf
 #: Half the distance between the smallest numbers, where rounding does not get finer.
 _SMALLEST = {tf.float64: 0.0, tf.float32: 2.0**-149, tf.float16: 2.0**-25, tf.bfloat16: 2.0**-133}
 _WIRE = {"bf16": tf.bfloat16, "fp16": tf.float16}
-_SHOWN = 5
 
 
 def tolerance(dtype: tf.DType, compression: str, ranks: int) -> tuple[float, float, float]:
@@ -153,10 +153,10 @@ def _judge_floating(
 
 def _some(parts: Sequence[tf.Tensor | str], number: tf.Tensor) -> tf.Tensor:
     """The first few of `number` texts, joined from `parts`."""
-    texts = tf.strings.join(parts)[:_SHOWN]
-    more = tf.strings.join(["; and ", tf.strings.as_string(number - _SHOWN), " more"])
+    texts = tf.strings.join(parts)[:SHOWN]
+    more = tf.strings.join(["; and ", tf.strings.as_string(number - SHOWN), " more"])
     listed = tf.strings.reduce_join(texts, separator="; ")
-    return tf.where(number > _SHOWN, tf.strings.join([listed, more]), listed)
+    return tf.where(number > SHOWN, tf.strings.join([listed, more]), listed)
 
 
 def _assert_finite(counts: tf.Tensor, names: Sequence[str]) -> Any:

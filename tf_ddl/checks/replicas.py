@@ -13,6 +13,7 @@ import collections
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tf_ddl._base.words import SHOWN, names_of
 from tf_ddl._native.engine import Engine
 from tf_ddl._tf import ops, private_api
 from tf_ddl._tf.local_values import display_name, local_value
@@ -20,9 +21,6 @@ from tf_ddl._tf.private_api import tf
 from tf_ddl._tf.program_order import in_program_order
 
 __all__ = ["ReplicaCheck", "check_origin", "checksum"]
-
-#: How many variables and ranks a message names.
-_SHOWN = 5
 
 
 def check_origin(variables: Iterable[Any], is_own: Callable[[Any], bool]) -> None:
@@ -37,12 +35,10 @@ def check_origin(variables: Iterable[Any], is_own: Callable[[Any], bool]) -> Non
     """
     foreign = sorted({display_name(v) for v in variables if not is_own(v)})
     if foreign:
-        names = ", ".join(repr(name) for name in foreign[:5])
-        more = f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
         raise ValueError(
             f"strategy.run uses trainable variables that were not created under this strategy's "
-            f"scope: {names}{more}. Their initial values differ between ranks, so the replicas "
-            "would train different models. Create the model and the optimizer inside "
+            f"scope: {names_of(foreign)}. Their initial values differ between ranks, so the "
+            "replicas would train different models. Create the model and the optimizer inside "
             "`with strategy.scope():`; variables that are not trained need trainable=False."
         )
 
@@ -121,9 +117,9 @@ class ReplicaCheck:
         message = tf.strings.join(
             [
                 "the replicas have drifted apart: on rank 0 and rank ",
-                tf.strings.reduce_join(tf.strings.as_string(ranks[:_SHOWN]), separator=", "),
+                tf.strings.reduce_join(tf.strings.as_string(ranks[:SHOWN]), separator=", "),
                 " these variables are not the same: ",
-                tf.strings.reduce_join(which[:_SHOWN], separator=", "),
+                tf.strings.reduce_join(which[:SHOWN], separator=", "),
                 " (",
                 tf.strings.as_string(tf.size(which)),
                 " in all). A gradient was applied without being reduced over the ranks, or a "

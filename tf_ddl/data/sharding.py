@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_ddl import errors
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._native.engine import Engine
 from tf_ddl._tf import callback_scope, private_api
 from tf_ddl._tf.private_api import InputContext, tf
@@ -53,7 +53,7 @@ _BATCHES = "_tf_ddl_batches"
 _OWN_LENGTH = "_tf_ddl_own_length"
 _SAMPLE = "_tf_ddl_sample"
 _UNKNOWN = tf.data.UNKNOWN_CARDINALITY
-_thread = threading.local()
+_in_shares = ScopedValue(False)
 
 
 class Share(NamedTuple):
@@ -71,14 +71,9 @@ class Share(NamedTuple):
     rows_of_all: Any
 
 
-@contextlib.contextmanager
-def in_shares() -> Iterator[None]:
+def in_shares() -> contextlib.AbstractContextManager[None]:
     """Datasets that are split within give a `Share` for each batch."""
-    _thread.in_shares = True
-    try:
-        yield
-    finally:
-        _thread.in_shares = False
+    return _in_shares.set(True)
 
 
 def slice_of_rows(rows: Any, rank: Any, size: int) -> tuple[Any, Any]:
@@ -220,7 +215,7 @@ def split(dataset: Any, rank: int, size: int, engine: Engine | None = None) -> A
         options.deterministic = True
         dataset = dataset.with_options(options)
     spec = dataset.element_spec
-    in_shares = getattr(_thread, "in_shares", False)
+    in_shares = _in_shares.get()
 
     def part(element: Any, of_rank: Any, is_common: bool) -> Any:
         leaves = tf.nest.flatten(element)

@@ -16,7 +16,6 @@ from tf_ddl.launcher.workers import call, console, environment, failures, superv
 
 __all__ = ["launch"]
 
-_HOST = "127.0.0.1"
 _SHOWN_LINES = 40
 
 
@@ -96,10 +95,10 @@ def _run(
     extra = {str(key): str(value) for key, value in (env or {}).items()}
     job_options = options.Options.from_environment()
     secret = secrets.token_hex(16)
-    store = Store(_HOST, 0, num_workers, secret, job_options.join_timeout)
+    store = Store(environment.HOST, 0, num_workers, secret, job_options.join_timeout)
     with contextlib.closing(store):
         environs = environment.worker_environments(
-            num_workers, f"{_HOST}:{store.port}", secret, extra=extra
+            num_workers, f"{environment.HOST}:{store.port}", secret, extra=extra
         )
         job = supervisor.Job([call.command(directory)] * num_workers, environs, timeout=timeout)
         return supervisor.run(job, console.FirstRank())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tf_ddl import errors
+from tf_ddl._base.sizes import size_argument
 from tf_ddl._native import planner
 
 from . import cluster_file, drawing, tables
@@ -96,7 +97,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--links", metavar="FILE", help="costs of the links, JSON (docs/plans.md)")
     parser.add_argument(
-        "--bytes", type=_bytes, default=10**8, metavar="N", help="size of the bucket, e.g. 100MB"
+        "--bytes",
+        type=size_argument,
+        default=10**8,
+        metavar="N",
+        help="size of the bucket, e.g. 100MB",
     )
     parser.add_argument(
         "--plan",
@@ -104,7 +109,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="only direct, pairwise, halving-doubling, ring, rings (one per rail), grid, grid:4x2",
     )
     parser.add_argument(
-        "--chunk-bytes", type=_bytes, default=0, metavar="N", help="per lane and rank"
+        "--chunk-bytes", type=size_argument, default=0, metavar="N", help="per lane and rank"
     )
     parser.add_argument(
         "--in-place",
@@ -125,13 +130,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--draw", type=_picture, metavar="FILE", help="draw it (.png, .svg); matplotlib"
     )
     return parser.parse_args(argv)
-
-
-def _bytes(text: str) -> int:
-    try:
-        return cluster_file.parse_bytes(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _picture(text: str) -> str:

@@ -17,10 +17,7 @@ from typing import Any
 from tf_ddl import errors
 from tf_ddl._native import planner
 
-__all__ = ["Cluster", "parse_bytes", "read", "read_links"]
-
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
-_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30}
+__all__ = ["Cluster", "read", "read_links"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,19 +36,6 @@ class Cluster:
     size: int
     hosts: list[tuple[str, list[int]]]
     rails: list[str]
-
-
-def parse_bytes(text: str) -> int:
-    """ "100MB" (10^6), "4KiB" (2^10), "16384".
-
-    Raises:
-      ValueError: it is none of these.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?b?)", text.strip().lower())
-    unit = match.group(2) if match else None
-    if match is None or unit not in _UNITS:
-        raise ValueError(f"{text!r} is not a size such as 16384, 4KiB or 100MB")
-    return round(float(match.group(1)) * _UNITS[unit])
 
 
 def read(topology: str, links: str | None = None) -> Cluster:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._native.engine import Engine
 from tf_ddl._tf import gradient_order, ops, private_api
 from tf_ddl._tf.private_api import tf
@@ -28,25 +28,29 @@ from tf_ddl.replica.variables import adopt, are_made_alone, synchronized
 
 __all__ = ["DDLExtended", "DDLReplicaContext", "reducing_gradients"]
 
-_thread = threading.local()
+
+class _Gradients(NamedTuple):
+    """What `ReplicaContext.all_reduce` is told of the gradients that it is given."""
+
+    names: list[str] | None = None
+    of_this_batch: bool = False
+    must_be_finite: bool = True
 
 
-@contextlib.contextmanager
+_gradients = ScopedValue(_Gradients())
+_called: ScopedValue[Callable[..., Any] | None] = ScopedValue(None)
+
+
 def reducing_gradients(
     names: Sequence[str], of_this_batch: bool = True, must_be_finite: bool = True
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """Tells `ReplicaContext.all_reduce` that it is given gradients, and what they are called.
 
     In a train step of Keras the gradients of a rank without rows count as zeros: some are NaN, as
     the mean of no rows is, and all are scaled by the rank's share of the rows, zero. Not so for
     gradients accumulated over several batches. Those of a scaled loss need not be finite.
     """
-    outer = getattr(_thread, "gradients", None)
-    _thread.gradients = (list(names), of_this_batch, must_be_finite)
-    try:
-        yield
-    finally:
-        _thread.gradients = outer
+    return _gradients.set(_Gradients(list(names), of_this_batch, must_be_finite))
 
 
 @functools.cache
@@ -156,18 +160,12 @@ class DDLExtended(private_api.StrategyExtended):
 
     # --- running ---
 
-    @contextlib.contextmanager
-    def calling(self, fn: Callable[..., Any]) -> Iterator[None]:
+    def calling(self, fn: Callable[..., Any]) -> contextlib.AbstractContextManager[None]:
         """Remembers the function given to `strategy.run`, which TensorFlow wraps."""
-        outer = getattr(_thread, "fn", None)
-        _thread.fn = fn
-        try:
-            yield
-        finally:
-            _thread.fn = outer
+        return _called.set(fn)
 
     def _call_for_each_replica(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        called = getattr(_thread, "fn", None)
+        called = _called.get()
         state = Step(self.engine, fn if called is None else called, (args, kwargs))
         if state.keras_step == "train" and self.engine.size > 1:
             self._take_in(getattr(state.fn, "__self__", None))
@@ -249,8 +247,7 @@ class DDLExtended(private_api.StrategyExtended):
 
     def _replica_ctx_all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
         del options
-        about = getattr(_thread, "gradients", None) or (None, False, True)
-        names, of_this_batch, must_be_finite = about
+        names, of_this_batch, must_be_finite = _gradients.get()
         state = current_step()
         contributes: Any = True
         if of_this_batch and state is not None and state.keras_step:

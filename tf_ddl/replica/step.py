@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._native.engine import Engine
 from tf_ddl._tf import ops, private_api
 from tf_ddl._tf.private_api import FuncGraph, tf
@@ -22,7 +22,7 @@ __all__ = [
     "last_rows",
 ]
 
-_thread = threading.local()
+_current: ScopedValue[Step | None] = ScopedValue(None)
 _LAST_ROWS = "_tf_ddl_rows_of_last_batch"
 
 
@@ -81,15 +81,9 @@ class Step:
             compile_ops=lambda node: wanted and "Variable" not in node.op
         )
 
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        """Makes this the thread's current call."""
-        outer = current_step()
-        _thread.state = self
-        try:
-            yield
-        finally:
-            _thread.state = outer
+    def entered(self) -> contextlib.AbstractContextManager[None]:
+        """Makes this the thread's current step."""
+        return _current.set(self)
 
     def _can_be_used_here(self) -> bool:
         """Whether ops added now can use what was computed from the inputs of the call."""
@@ -218,7 +212,7 @@ def _static_rows(data: Any) -> int | None:
 
 def current_step() -> Step | None:
     """The call of `strategy.run` that this thread is in."""
-    return getattr(_thread, "state", None)
+    return _current.get()
 
 
 def jit_compile_of(model: Any) -> bool:

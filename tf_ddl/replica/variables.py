@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._native.engine import Engine
 from tf_ddl._tf import callback_scope, private_api
 from tf_ddl._tf.local_values import are_local, local_reads, local_value
@@ -28,26 +28,20 @@ __all__ = [
     "synchronized",
 ]
 
-_thread = threading.local()
+_made_alone = ScopedValue(False)
 
 
-@contextlib.contextmanager
-def made_here_alone() -> Iterator[None]:
+def made_here_alone() -> contextlib.AbstractContextManager[None]:
     """Variables that are created on this thread keep this rank's initial values.
 
     For what only some ranks do, such as writing files: nobody else would take part in a broadcast.
     """
-    outer = getattr(_thread, "alone", False)
-    _thread.alone = True
-    try:
-        yield
-    finally:
-        _thread.alone = outer
+    return _made_alone.set(True)
 
 
 def are_made_alone() -> bool:
     """Whether this thread is within `made_here_alone`."""
-    return getattr(_thread, "alone", False)
+    return _made_alone.get()
 
 
 def synchronized(

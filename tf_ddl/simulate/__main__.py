@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from tf_ddl import errors
-from tf_ddl.bench.workloads import parse_size
+from tf_ddl._base.sizes import size_argument
 
 from . import scaling_chart, scaling_tables
 from .cluster import Cluster, Link, load, parse_link
@@ -85,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         "--overlap", action=argparse.BooleanOptionalAction, default=None,
         help="gradients travel while backprop goes on (default: as the preset's system does)",
     )  # fmt: skip
-    step.add_argument("--bucket-bytes", type=_size, metavar="SIZE", help="for example 4MiB")
-    step.add_argument("--chunk-bytes", type=_size, metavar="SIZE", help="default: chosen")
+    step.add_argument("--bucket-bytes", type=size_argument, metavar="SIZE", help="for example 4MiB")
+    step.add_argument("--chunk-bytes", type=size_argument, metavar="SIZE", help="default: chosen")
     output = parser.add_argument_group("output")
     output.add_argument(
         "--gpus", type=_counts, metavar="A,B", help="how many (default 1,2,4,...,1024)"
@@ -167,13 +167,6 @@ def _as_published(arguments: argparse.Namespace, preset: Preset) -> bool:
 def _link(text: str) -> Link:
     try:
         return parse_link(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _size(text: str) -> int:
-    try:
-        return parse_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

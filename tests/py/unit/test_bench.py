@@ -61,27 +61,6 @@ def test_resnet50_has_its_published_size() -> None:
     assert workloads.resnet50().bytes == 4 * 25_583_592
 
 
-@pytest.mark.parametrize(
-    ("text", "size", "name"),
-    [
-        ("4096", 4096, "4 KiB"),
-        ("4KiB", 4096, "4 KiB"),
-        ("1.5 kib", 1536, "1536 B"),
-        ("100MB", 100_000_000, "100 MB"),
-        ("1GiB", 1 << 30, "1 GiB"),
-    ],
-)
-def test_sizes(text: str, size: int, name: str) -> None:
-    assert workloads.parse_size(text) == size
-    assert workloads.all_reduce(size).name == name
-
-
-@pytest.mark.parametrize("text", ["", "MB", "-4", "0", "4 KiX", "1e3"])
-def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(ValueError, match=r"size|byte"):
-        workloads.parse_size(text)
-
-
 def test_quartiles() -> None:
     assert result_tables.quartiles([3.0]) == (3.0, 3.0, 3.0)
     assert result_tables.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (2.0, 3.0, 4.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_ddl.checks.description import Description, compare_descriptions, names_of, ranks_of
+from tf_ddl.checks.description import Description, compare_descriptions
 
 FACTS = {"optimizer.learning_rate": "0.1", "model.layers[0].units": "3"}
 WEIGHTS = [("dense/kernel", "float32 [2,3]", "aa"), ("dense/bias", "float32 [3]", "bb")]
@@ -83,9 +83,3 @@ def test_weights_that_differ_are_named_with_ranks():
     assert len(mistakes) == 2
     assert "between rank 0 and rank 1: 'dense/kernel'" in mistakes[0]
     assert "between rank 0 and ranks 1, 2: 'dense/bias'" in mistakes[1]
-
-
-def test_words():
-    assert ranks_of([0, 1], 2) == "every rank"
-    assert ranks_of(list(range(1, 20)), 20).endswith("9, 10, ...")
-    assert names_of(list("abcdefg")) == "'a', 'b', 'c', 'd', 'e' and 2 more"

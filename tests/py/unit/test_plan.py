@@ -164,18 +164,6 @@ def test_files_that_make_no_sense_are_refused(
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("16384", 16384), ("4KiB", 4096), ("100MB", 10**8), ("1.5 gb", 1500000000), ("2k", None)],
-)
-def test_sizes(text: str, size: int | None) -> None:
-    if size is None:
-        with pytest.raises(ValueError, match="is not a size"):
-            cluster_file.parse_bytes(text)
-    else:
-        assert cluster_file.parse_bytes(text) == size
-
-
 def _cluster(hosts: list[int], rails: int) -> tuple[str, str]:
     lines, following = ["topology 1"], 0
     for h, ranks in enumerate(hosts):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-__all__ = ["available_cores", "worker_environments"]
+__all__ = ["HOST", "available_cores", "worker_environments"]
+
+#: Where the workers of one host meet.
+HOST = "127.0.0.1"
 
 #: Each limits how many threads a library computes with.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tf_ddl._base.words import ranks_of
 from tf_ddl.launcher.workers import process, supervisor
 
 __all__ = ["exception_of", "first_failure", "only_lost_a_peer", "summary"]
@@ -73,7 +74,7 @@ def summary(result: supervisor.JobResult, hint: str = "") -> str:
         lines += [f"  | {line}" for line in tail]
     others = [e for e in result.exits if e is not first]
     for text, ranks in _grouped(others, result).items():
-        lines.append(f"{_ranks(ranks)} {text}")
+        lines.append(f"{ranks_of(ranks)} {text}")
     advice = _advice(first, result)
     if advice:
         lines.append(advice)
@@ -101,13 +102,6 @@ def _grouped(exits: Sequence[process.Exit], result: supervisor.JobResult) -> dic
             text = f"failed too: {exit_.reason}"
         groups.setdefault(text, []).append(exit_.rank)
     return groups
-
-
-def _ranks(ranks: Sequence[int]) -> str:
-    if len(ranks) == 1:
-        return f"rank {ranks[0]}"
-    shown = ", ".join(str(rank) for rank in ranks[:8])
-    return f"ranks {shown}" + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
 
 
 def _advice(first: process.Exit, result: supervisor.JobResult) -> str:

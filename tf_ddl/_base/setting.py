@@ -9,12 +9,12 @@ import textwrap
 from typing import Any, TypeVar
 
 from tf_ddl import errors
+from tf_ddl._base.sizes import parse_size
 
 __all__ = ["Setting", "documented", "setting", "settings_of"]
 
 _T = TypeVar("_T", bound=type)
 
-_UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
@@ -94,10 +94,7 @@ class Setting:
 
     def _number(self, text: str) -> int | float:
         if self.unit == "bytes":
-            match = re.fullmatch(r"([0-9]+)\s*([KMG]iB)?", text, re.IGNORECASE)
-            if not match:
-                raise ValueError(text)
-            return int(match[1]) * _UNITS[(match[2] or "").upper()]
+            return parse_size(text)
         return self.kind(text)
 
     def checked(self, value: Any, name: str) -> Any:
