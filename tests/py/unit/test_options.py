@@ -84,7 +84,7 @@ def test_options_do_not_change():
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
-        ("DDL_BUCKET_BYTES", "4MB"),
+        ("DDL_BUCKET_BYTES", "4MX"),
         ("DDL_BUCKET_BYTES", "0"),
         ("DDL_BUCKET_BYTES", "-1"),
         ("DDL_BUCKET_BYTES", "1.5"),
