@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/host_id.h"
 #include "base/socket.h"
 #include "rendezvous/handshake.h"
 #include "rendezvous/protocol.h"
 #include "rendezvous/store.h"
-#include "transport/host_info.h"
 
 namespace tf_ddl {
 namespace {
@@ -38,11 +38,11 @@ Status ReadAnswer(int socket, Deadline deadline, std::string* payload) {
   return head.code == 0 ? OkStatus() : Status(static_cast<Code>(head.code), *payload);
 }
 
-Status Ask(int socket, const JobConfig& config, const std::string& blob, Deadline deadline,
+Status Ask(int socket, const JoinOptions& options, const std::string& blob, Deadline deadline,
            std::string* payload) {
   JoinRequest request;
   const std::string host = HostName();
-  request.size = config.size;
+  request.size = options.size;
   request.pid = static_cast<int32_t>(getpid());
   request.host_bytes = static_cast<uint32_t>(host.size());
   request.blob_bytes = static_cast<uint32_t>(blob.size());
@@ -70,14 +70,14 @@ Status Split(const std::string& payload, int size, std::vector<std::string>* blo
 }
 
 // One connection to the store and the proof. kUnavailable and kDeadlineExceeded: try again.
-Status Reach(const JobConfig& config, const std::vector<Address>& addresses, Deadline deadline,
+Status Reach(const JoinOptions& options, const std::vector<Address>& addresses, Deadline deadline,
              Fd* socket) {
   Status status = Unavailable("no address");
   for (const Address& address : addresses) {
     status = Connect(address, Earlier(deadline, kConnectSeconds), nullptr, socket);
     if (!status.ok()) continue;
-    const Introduction who = {Purpose::kStore, config.rank, 0};
-    status = ProveAsClient(socket->get(), config.secret, who, Earlier(deadline, kHandshakeSeconds),
+    const Introduction who = {Purpose::kStore, options.rank, 0};
+    status = ProveAsClient(socket->get(), options.secret, who, Earlier(deadline, kHandshakeSeconds),
                            nullptr);
     if (status.code() != Code::kUnavailable && status.code() != Code::kDeadlineExceeded) {
       return status;
@@ -87,11 +87,11 @@ Status Reach(const JobConfig& config, const std::vector<Address>& addresses, Dea
   return status;
 }
 
-Status CouldNotReach(const JobConfig& config, const std::string& store, const Status& last) {
+Status CouldNotReach(const JoinOptions& options, const std::string& store, const Status& last) {
   char waited[32];
-  std::snprintf(waited, sizeof waited, "%g s", config.join_timeout);
-  const bool own_store = config.rank == 0 && config.host_store;
-  return DeadlineExceeded("rank " + std::to_string(config.rank) + " could not reach " + store +
+  std::snprintf(waited, sizeof waited, "%g s", options.join_timeout);
+  const bool own_store = options.rank == 0 && options.host_store;
+  return DeadlineExceeded("rank " + std::to_string(options.rank) + " could not reach " + store +
                           " within " + waited + " (" + last.message() + "): " +
                           (own_store ? "this rank runs the store itself, so DDL_RENDEZVOUS must "
                                        "name this machine"
@@ -100,12 +100,12 @@ Status CouldNotReach(const JobConfig& config, const std::string& store, const St
 
 }  // namespace
 
-Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<std::string>* blobs,
-                 std::string* local_address, Fd* connection) {
+Status JoinStore(const JoinOptions& options, const std::string& blob,
+                 std::vector<std::string>* blobs, std::string* local_address, Fd* connection) {
   HostPort where;
-  DDL_RETURN_IF_ERROR(ParseHostPort(config.rendezvous, &where).Prefixed("DDL_RENDEZVOUS"));
-  const std::string store = "the store at " + config.rendezvous;
-  const Deadline deadline = DeadlineIn(config.join_timeout);
+  DDL_RETURN_IF_ERROR(ParseHostPort(options.rendezvous, &where).Prefixed("DDL_RENDEZVOUS"));
+  const std::string store = "the store at " + options.rendezvous;
+  const Deadline deadline = DeadlineIn(options.join_timeout);
   const Deadline resolve_deadline = Earlier(deadline, kResolveSeconds);
   Fd socket;
   double pause = 0.02;
@@ -113,10 +113,10 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
     std::vector<Address> addresses;
     Status status = Resolve(where.host, where.port, &addresses);
     const bool unknown_name = !status.ok();
-    if (!unknown_name) status = Reach(config, addresses, deadline, &socket);
+    if (!unknown_name) status = Reach(options, addresses, deadline, &socket);
     if (status.ok()) break;
     if (status.code() == Code::kPermissionDenied) {
-      return PermissionDenied(store + " and rank " + std::to_string(config.rank) + " on host " +
+      return PermissionDenied(store + " and rank " + std::to_string(options.rank) + " on host " +
                               HostName() +
                               " do not have the same secret: DDL_SECRET must be the "
                               "same on every rank");
@@ -125,16 +125,16 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
                                     : status.code() == Code::kUnavailable ||
                                           status.code() == Code::kDeadlineExceeded;
     if (!retry) {
-      return status.Prefixed("DDL_RENDEZVOUS " + config.rendezvous);
+      return status.Prefixed("DDL_RENDEZVOUS " + options.rendezvous);
     }
-    if (Clock::now() >= deadline) return CouldNotReach(config, store, status);
+    if (Clock::now() >= deadline) return CouldNotReach(options, store, status);
     WaitFor(-1, 0, Earlier(deadline, pause), nullptr);
     pause = std::min(pause * 1.5, 0.5);
   }
   *local_address = LocalAddress(socket.get()).Host();
   std::string payload;
-  const Deadline answer_deadline = DeadlineIn(config.join_timeout + kGraceSeconds);
-  const Status status = Ask(socket.get(), config, blob, answer_deadline, &payload);
+  const Deadline answer_deadline = DeadlineIn(options.join_timeout + kGraceSeconds);
+  const Status status = Ask(socket.get(), options, blob, answer_deadline, &payload);
   if (status.code() == Code::kUnavailable) {
     return Unavailable(store +
                        " went away before all ranks had come: did rank 0, or the "
@@ -142,10 +142,10 @@ Status JoinStore(const JobConfig& config, const std::string& blob, std::vector<s
   }
   DDL_RETURN_IF_ERROR(status);
   if (connection != nullptr) *connection = std::move(socket);
-  return Split(payload, config.size, blobs);
+  return Split(payload, options.size, blobs);
 }
 
-Status ExchangeInStore(int connection, const JobConfig& config, const std::string& blob,
+Status ExchangeInStore(int connection, const JoinOptions& options, const std::string& blob,
                        Deadline deadline, std::vector<std::string>* blobs) {
   MoreRequest request;
   request.blob_bytes = static_cast<uint32_t>(blob.size());
@@ -153,10 +153,10 @@ Status ExchangeInStore(int connection, const JobConfig& config, const std::strin
   message += blob;
   std::string payload;
   DDL_RETURN_IF_ERROR(WriteAll(connection, message.data(), message.size(), deadline, nullptr)
-                          .Prefixed("the store at " + config.rendezvous));
+                          .Prefixed("the store at " + options.rendezvous));
   DDL_RETURN_IF_ERROR(
-      ReadAnswer(connection, deadline, &payload).Prefixed("the store at " + config.rendezvous));
-  return Split(payload, config.size, blobs);
+      ReadAnswer(connection, deadline, &payload).Prefixed("the store at " + options.rendezvous));
+  return Split(payload, options.size, blobs);
 }
 
 }  // namespace tf_ddl

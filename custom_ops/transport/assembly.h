@@ -1,7 +1,8 @@
-// The pairs of a rank as they come into being. Connections to lower ranks are made here, those of
-// higher ranks arrive on the listener's threads: first every pair's primary one, on which the two
-// ends agree how data shall travel, then between hosts those that carry data, on every network that
-// the hosts seem to have in common. Which networks work is then agreed on by all ranks.
+// Builds the pairs of one rank while the ranks connect. Connections to lower ranks are made here,
+// those of higher ranks arrive on the listener's threads. First comes every pair's primary
+// connection, on which the two ends agree how data travels; then, between hosts, the connections
+// that carry data, on every network that the hosts seem to share. All ranks then agree which of
+// those networks work.
 #ifndef TF_DDL_TRANSPORT_ASSEMBLY_H_
 #define TF_DDL_TRANSPORT_ASSEMBLY_H_
 
@@ -17,8 +18,8 @@
 #include "base/status.h"
 #include "base/time.h"
 #include "rendezvous/handshake.h"
+#include "transport/contact.h"
 #include "transport/dial.h"
-#include "transport/host_info.h"
 #include "transport/mesh.h"
 #include "transport/stream_pair.h"
 

@@ -6,11 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/host_id.h"
 #include "base/log.h"
 #include "rendezvous/listener.h"
 #include "rendezvous/store.h"
 #include "transport/assembly.h"
-#include "transport/host_info.h"
+#include "transport/contact.h"
 #include "transport/interfaces.h"
 #include "transport/mesh.h"
 #include "transport/rails.h"
@@ -42,7 +43,7 @@ Status Check(const JobConfig& config) {
   return OkStatus();
 }
 
-Status StartStore(const JobConfig& config, std::unique_ptr<JobAnchor>* anchor) {
+Status StartStore(const JobConfig& config, std::unique_ptr<Store>* store) {
   HostPort where;
   DDL_RETURN_IF_ERROR(ParseHostPort(config.rendezvous, &where).Prefixed("DDL_RENDEZVOUS"));
   StoreOptions options;
@@ -52,10 +53,7 @@ Status StartStore(const JobConfig& config, std::unique_ptr<JobAnchor>* anchor) {
   options.size = config.size;
   options.secret = config.secret;
   options.join_timeout = config.join_timeout;
-  std::unique_ptr<Store> store;
-  DDL_RETURN_IF_ERROR(Store::Create(options, &store));
-  *anchor = std::move(store);
-  return OkStatus();
+  return Store::Create(options, store);
 }
 
 // This machine's addresses as others may reach them, the one that leads to the store first.
@@ -147,8 +145,8 @@ Status ConnectMesh(const JobConfig& config, Mesh* mesh) {
     return OkStatus();
   }
   const Deadline join_deadline = DeadlineIn(config.join_timeout);
-  std::unique_ptr<JobAnchor> anchor;
-  if (config.rank == 0 && config.host_store) DDL_RETURN_IF_ERROR(StartStore(config, &anchor));
+  std::unique_ptr<Store> own_store;
+  if (config.rank == 0 && config.host_store) DDL_RETURN_IF_ERROR(StartStore(config, &own_store));
 
   Fd socket;
   DDL_RETURN_IF_ERROR(Listen("", 0, &socket, &own.port));
@@ -180,7 +178,7 @@ Status ConnectMesh(const JobConfig& config, Mesh* mesh) {
   for (auto& [rank, parts] : assembly.Take()) {
     mesh->pairs[rank] = NewStreamPair(std::move(parts));
   }
-  mesh->anchor = std::move(anchor);
+  mesh->store = std::move(own_store);
   return OkStatus();
 }
 

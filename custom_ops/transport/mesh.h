@@ -1,4 +1,4 @@
-// Builds the pairs of a job: one per peer, full mesh.
+// Connects the ranks of a job: every rank gets a Pair to each of the others (a full mesh).
 #ifndef TF_DDL_TRANSPORT_MESH_H_
 #define TF_DDL_TRANSPORT_MESH_H_
 
@@ -7,18 +7,14 @@
 #include <vector>
 
 #include "base/status.h"
+#include "rendezvous/store.h"
 #include "transport/pair.h"
 
 namespace tf_ddl {
 
-// Who this rank is and how it finds the others.
-struct JobConfig {
-  int rank = 0;
-  int size = 1;
-  std::string rendezvous;         // host:port of the store; unused when size == 1
-  std::string secret;             // known to every rank of the job and to nobody else
-  bool host_store = true;         // rank 0 runs the store itself (false: the launcher does)
-  double join_timeout = 60.0;     // seconds until a missing rank is an error
+// Who this rank is, how it finds the others and how it connects to them. `rendezvous` is unused
+// when size == 1.
+struct JobConfig : JoinOptions {
   bool use_shared_memory = true;  // false: TCP even inside a host
   bool use_cma = true;            // false: shared-memory rings only inside a host
   // Network interfaces to use, "eth0,eth1"; empty: all. An error if this host lacks one.
@@ -44,16 +40,10 @@ struct PeerInfo {
   int gpus = 0;
 };
 
-// What holds the job together besides the pairs (rank 0's store), alive as long as the job.
-class JobAnchor {
- public:
-  virtual ~JobAnchor() = default;
-};
-
 struct Mesh {
   std::vector<std::unique_ptr<Pair>> pairs;  // by rank; pairs[own rank] is null
   std::vector<PeerInfo> peers;               // by rank, own included
-  std::unique_ptr<JobAnchor> anchor;
+  std::unique_ptr<Store> store;  // on rank 0 if it runs the store (host_store); else null
   // Networks on which all hosts reach each other, the same list on every rank. {""}: none in
   // common, or only one host; data goes wherever the routing tables say.
   std::vector<std::string> rails = {""};

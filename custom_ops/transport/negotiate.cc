@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/sha256.h"
-#include "transport/host_info.h"
+#include "transport/contact.h"
 
 namespace tf_ddl {
 namespace {

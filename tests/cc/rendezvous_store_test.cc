@@ -34,8 +34,8 @@ std::unique_ptr<Store> NewStore(int size, double join_timeout = 20.0) {
   return store;
 }
 
-JobConfig ConfigFor(const Store& store, int rank, int size) {
-  JobConfig config;
+JoinOptions ConfigFor(const Store& store, int rank, int size) {
+  JoinOptions config;
   config.rank = rank;
   config.size = size;
   config.rendezvous = "127.0.0.1:" + std::to_string(store.port());
@@ -50,14 +50,14 @@ struct Joined {
   std::string address;
 };
 
-Joined Join(const JobConfig& config) {
+Joined Join(const JoinOptions& config) {
   Joined joined;
   joined.status =
       JoinStore(config, "blob of " + std::to_string(config.rank), &joined.blobs, &joined.address);
   return joined;
 }
 
-std::vector<Joined> JoinAll(const std::vector<JobConfig>& configs) {
+std::vector<Joined> JoinAll(const std::vector<JoinOptions>& configs) {
   std::vector<Joined> results(configs.size());
   std::vector<std::thread> threads;
   for (size_t i = 0; i < configs.size(); ++i) {
@@ -89,7 +89,7 @@ Fd BareJoin(const Store& store, int rank, int size) {
 TEST(StoreTest, EveryRankGetsEverybodysBlob) {
   for (const int size : {1, 2, 3, 9}) {
     auto store = NewStore(size);
-    std::vector<JobConfig> configs;
+    std::vector<JoinOptions> configs;
     for (int rank = size - 1; rank >= 0; --rank) configs.push_back(ConfigFor(*store, rank, size));
     for (const Joined& joined : JoinAll(configs)) {
       ASSERT_TRUE(joined.status.ok()) << joined.status.message();
@@ -108,7 +108,7 @@ std::vector<Joined> JoinAndExchange(const Store& store, int size, int leave, dou
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([&, rank] {
-      const JobConfig config = ConfigFor(store, rank, size);
+      const JoinOptions config = ConfigFor(store, rank, size);
       Joined& joined = results[rank];
       Fd connection;
       joined.status = JoinStore(config, "first", &joined.blobs, &joined.address, &connection);
@@ -149,12 +149,12 @@ TEST(StoreTest, AStoreThatEndsDoesNotWaitForAnExchange) {
   for (int rank = 0; rank < 2; ++rank) {
     threads.emplace_back([&, rank] {
       Joined joined;
-      const JobConfig config = ConfigFor(*store, rank, 2);
+      const JoinOptions config = ConfigFor(*store, rank, 2);
       EXPECT_TRUE(JoinStore(config, "", &joined.blobs, &joined.address, &connections[rank]).ok());
     });
   }
   for (std::thread& thread : threads) thread.join();
-  const JobConfig config = ConfigFor(*store, 0, 2);
+  const JoinOptions config = ConfigFor(*store, 0, 2);
   std::thread ender([&] {
     usleep(100000);
     store.reset();
@@ -182,7 +182,7 @@ TEST(StoreTest, ARankThatDoesNotComeIsNamedToEverybody) {
 
 TEST(StoreTest, WrongSecretIsRefusedAndMentionedToThoseWhoWait) {
   auto store = NewStore(2, 2.0);
-  JobConfig stranger = ConfigFor(*store, 1, 2);
+  JoinOptions stranger = ConfigFor(*store, 1, 2);
   stranger.secret = "another secret";
   const auto results = JoinAll({ConfigFor(*store, 0, 2), stranger});
   EXPECT_EQ(results[1].status.code(), Code::kPermissionDenied);
@@ -283,7 +283,7 @@ TEST(StoreTest, ClientsWaitForAStoreThatStartsLate) {
     Fd socket;
     ASSERT_TRUE(Listen("127.0.0.1", 0, &socket, &port).ok());
   }
-  JobConfig config;
+  JoinOptions config;
   config.rank = 0;
   config.size = 1;
   config.rendezvous = "127.0.0.1:" + std::to_string(port);
@@ -308,7 +308,7 @@ TEST(StoreTest, AStoreThatNeverStartsIsAnErrorInTime) {
     Fd socket;
     ASSERT_TRUE(Listen("127.0.0.1", 0, &socket, &port).ok());
   }
-  JobConfig config;
+  JoinOptions config;
   config.rank = 1;
   config.size = 2;
   config.rendezvous = "127.0.0.1:" + std::to_string(port);
@@ -332,7 +332,7 @@ TEST(StoreTest, WhatIsNoStoreIsSaid) {
     const std::string hello = "SSH-2.0-OpenSSH_9.2 and so on, longer than what is read";
     WriteAll(socket.get(), hello.data(), hello.size(), DeadlineIn(1), nullptr);
   });
-  JobConfig config;
+  JoinOptions config;
   config.size = 2;
   config.rendezvous = "127.0.0.1:" + std::to_string(port);
   config.secret = kSecret;
@@ -355,7 +355,7 @@ TEST(StoreTest, AStoreThatGoesAwayIsNoticed) {
 }
 
 TEST(StoreTest, MalformedRendezvous) {
-  JobConfig config;
+  JoinOptions config;
   config.size = 2;
   config.secret = kSecret;
   for (const char* text : {"", "nonsense", "host:99999"}) {

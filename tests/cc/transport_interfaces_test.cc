@@ -6,7 +6,7 @@
 
 #include "base/socket.h"
 #include "comm/topology_of.h"
-#include "transport/host_info.h"
+#include "transport/contact.h"
 #include "transport/interfaces.h"
 #include "transport/rails.h"
 

@@ -52,7 +52,7 @@ TEST(MeshTest, TransportsAreAsConfigured) {
         EXPECT_TRUE(pair.same_host());
         EXPECT_EQ(pair.can_pull(), kind == Kind::kCma);
       }
-      EXPECT_EQ(meshes[rank].anchor != nullptr, rank == 0);
+      EXPECT_EQ(meshes[rank].store != nullptr, rank == 0);
       ASSERT_EQ(meshes[rank].peers.size(), 3u);
     }
   }

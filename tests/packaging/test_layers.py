@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 #: What each folder of custom_ops/ may include from, besides itself.
-LAYERS = {
+LAYERS: dict[str, set[str]] = {
     "base": set(),
+    "rendezvous": {"base"},
     "transport": {"base", "rendezvous"},
-    "rendezvous": {"base", "transport"},
     "plan": {"base"},
     "comm": {"base", "plan", "transport"},
     "nccl": {"base", "comm", "plan"},
@@ -35,6 +35,30 @@ def _cpp_files(root: Path) -> list[Path]:
     return files
 
 
+def _included_folders(path: Path) -> set[str]:
+    """The other folders of custom_ops/ that a C++ file includes from."""
+    included = re.findall(r'(?m)^#include "(\w+)/', path.read_text())
+    return {folder for folder in included if folder in LAYERS} - {path.parent.name}
+
+
+def find_cycle(graph: dict[str, set[str]]) -> list[str]:
+    """The nodes along one cycle, the first again at the end; empty if there is none."""
+    done: set[str] = set()
+
+    def search(node: str, path: list[str]) -> list[str]:
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return []
+        for used in sorted(graph.get(node, ())):
+            if cycle := search(used, [*path, node]):
+                return cycle
+        done.add(node)
+        return []
+
+    return next((cycle for node in sorted(graph) if (cycle := search(node, []))), [])
+
+
 def _imports(path: Path) -> set[str]:
     """Every module that a Python file imports, anywhere in it."""
     modules = set()
@@ -52,13 +76,36 @@ def test_every_folder_is_a_known_layer(root: Path) -> None:
 
 
 def test_layers_include_only_what_is_below(root: Path) -> None:
-    wrong = []
-    for path in _cpp_files(root):
-        layer = path.parent.name
-        for included in re.findall(r'(?m)^#include "(\w+)/', path.read_text()):
-            if included in LAYERS and included not in LAYERS[layer] | {layer}:
-                wrong.append(f"{path.relative_to(root)} includes {included}/")
+    wrong = [
+        f"{path.relative_to(root)} includes {included}/"
+        for path in _cpp_files(root)
+        for included in _included_folders(path) - LAYERS[path.parent.name]
+    ]
     assert not wrong
+
+
+def test_find_cycle() -> None:
+    assert find_cycle({}) == []
+    assert find_cycle({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) == []
+    assert find_cycle({"a": {"a"}}) == ["a", "a"]
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d", "b"]
+
+
+def test_layers_have_no_cycles(root: Path) -> None:
+    included: dict[str, set[str]] = {}
+    for path in _cpp_files(root):
+        included.setdefault(path.parent.name, set()).update(_included_folders(path))
+    for what, graph in [("LAYERS", LAYERS), ("the includes", included)]:
+        cycle = find_cycle(graph)
+        assert not cycle, f"a cycle in {what}: {' -> '.join(cycle)}"
+
+
+def test_cmake_lists_layers_from_the_bottom_up(root: Path) -> None:
+    text = (root / "custom_ops" / "CMakeLists.txt").read_text()
+    order = re.findall(r"set\(DDL_CORE_LAYERS ([\w ]+)\)", text)[0].split()
+    assert set(order) == set(LAYERS) - TENSORFLOW_FOLDERS
+    for i, layer in enumerate(order):
+        assert LAYERS[layer] <= set(order[:i]), f"{layer} uses layers that come after it"
 
 
 def test_only_ops_and_kernels_know_tensorflow(root: Path) -> None:

@@ -1,6 +1,7 @@
-// What a rank tells the others about where it is.
-#ifndef TF_DDL_TRANSPORT_HOST_INFO_H_
-#define TF_DDL_TRANSPORT_HOST_INFO_H_
+// What a rank tells the others about itself, by way of the store: which host it runs on and where
+// it listens for connections.
+#ifndef TF_DDL_TRANSPORT_CONTACT_H_
+#define TF_DDL_TRANSPORT_CONTACT_H_
 
 #include <string>
 #include <vector>
@@ -17,12 +18,6 @@ struct Contact {
   std::vector<std::string> addresses;  // best first
 };
 
-std::string HostName();
-
-// Equal for processes that can share memory and reach each other over 127.0.0.1: one boot of one
-// kernel, the same namespaces, the same user.
-std::string HostId();
-
 std::string Encode(const Contact& contact);
 Status Decode(const std::string& blob, int rank, Contact* contact);
 
@@ -31,4 +26,4 @@ std::string NameOf(const PeerInfo& peer);
 
 }  // namespace tf_ddl
 
-#endif  // TF_DDL_TRANSPORT_HOST_INFO_H_
+#endif  // TF_DDL_TRANSPORT_CONTACT_H_
