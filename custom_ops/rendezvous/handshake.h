@@ -1,5 +1,6 @@
-// The proof, both ways, that the two ends of a new connection know the job's secret. Until it has
-// succeeded nothing else that comes over the connection is looked at; every read has a fixed size.
+// The handshake by which both ends of a new connection prove to each other that they know the job's
+// secret. Until it has succeeded nothing else that comes over the connection is looked at; every
+// read has a fixed size.
 //
 //   server -> client   "tf_ddl", version, byte order, 32 random bytes
 //   client -> server   32 random bytes, who it is and whom it wants, HMAC-SHA-256(secret, all that)

@@ -1,5 +1,5 @@
-// Accepts connections, lets each prove the secret on a thread of its own (so that silent or
-// garbage connections hold up nobody) and hands the good ones on.
+// Accepts connections and hands on those that prove the secret. Each does so on a thread of its
+// own, so that a silent connection, or one that sends garbage, delays nobody.
 #ifndef TF_DDL_RENDEZVOUS_LISTENER_H_
 #define TF_DDL_RENDEZVOUS_LISTENER_H_
 

@@ -1,4 +1,5 @@
-// What the control message says by which a rank ends the job: the code, a new line, the message.
+// The text of the control message by which a rank ends the job: the status code, a new line, the
+// message. Both ends write and read it here.
 #ifndef TF_DDL_TRANSPORT_ABORT_TEXT_H_
 #define TF_DDL_TRANSPORT_ABORT_TEXT_H_
 

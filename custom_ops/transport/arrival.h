@@ -1,5 +1,5 @@
-// The data frame that is arriving on one stream of a pair. A stream (a ring, a socket) carries one
-// at a time; the streams of a pair each carry their own.
+// The data frame that is arriving on one stream of a pair. A stream (a ring or a socket) carries
+// one frame at a time, and a pair has several streams, so each has an Arrival of its own.
 #ifndef TF_DDL_TRANSPORT_ARRIVAL_H_
 #define TF_DDL_TRANSPORT_ARRIVAL_H_
 

@@ -1,5 +1,5 @@
-// Connections to several places at the same time, so that one that does not answer costs its
-// timeout only once.
+// Opens several connections at the same time, so that the timeout of those that do not answer is
+// waited for only once.
 #ifndef TF_DDL_TRANSPORT_DIAL_H_
 #define TF_DDL_TRANSPORT_DIAL_H_
 

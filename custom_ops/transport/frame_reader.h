@@ -1,4 +1,5 @@
-// Takes a stream of bytes apart into frames, however the stream is cut.
+// Splits a stream of bytes into frames. Bytes come in whatever amounts a read returns, so a frame
+// may come in several parts.
 #ifndef TF_DDL_TRANSPORT_FRAME_READER_H_
 #define TF_DDL_TRANSPORT_FRAME_READER_H_
 

@@ -1,8 +1,8 @@
-// Brings arriving messages and posted Receives together, and moves the bytes into the sinks.
+// Matches arriving messages with posted Receives, and moves the bytes into the sinks.
 //
 // A message comes either as a data frame, whose bytes pass by in a stream and go straight to the
 // sink (or, before its Receive is posted, into a copy; see Arrival), or as an offer, which is read
-// from the peer's memory once its Receive is there.
+// from the peer's memory once its Receive is posted.
 #ifndef TF_DDL_TRANSPORT_INBOX_H_
 #define TF_DDL_TRANSPORT_INBOX_H_
 

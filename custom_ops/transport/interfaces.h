@@ -1,4 +1,5 @@
-// What this host has: network interfaces that lead to other hosts, and GPUs.
+// The network interfaces of this host that lead to other hosts, and the number of its GPUs: what a
+// rank tells the others about its host.
 #ifndef TF_DDL_TRANSPORT_INTERFACES_H_
 #define TF_DDL_TRANSPORT_INTERFACES_H_
 

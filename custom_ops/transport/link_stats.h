@@ -1,4 +1,5 @@
-// What the kernel knows of a TCP connection that carries data: the planner's view of a link.
+// What the kernel measures about a TCP connection that carries data (TCP_INFO). It tells how fast
+// each rail is and whether the other host still answers, without sending anything extra.
 #ifndef TF_DDL_TRANSPORT_LINK_STATS_H_
 #define TF_DDL_TRANSPORT_LINK_STATS_H_
 

@@ -1,5 +1,5 @@
-// Finds out, together with the peer at the other end of a fresh and proved connection, how data
-// shall travel between the two.
+// Agrees with the peer, on a new connection that has proved the secret, how data travels between
+// the two: over TCP, through shared memory, or by cross-memory attach.
 #ifndef TF_DDL_TRANSPORT_NEGOTIATE_H_
 #define TF_DDL_TRANSPORT_NEGOTIATE_H_
 

@@ -1,4 +1,4 @@
-// Frames that wait to be written, first in first out, into a ring or a socket.
+// The queue of frames that wait to be written into a ring or a socket, first in, first out.
 #ifndef TF_DDL_TRANSPORT_OUTBOX_H_
 #define TF_DDL_TRANSPORT_OUTBOX_H_
 

@@ -1,4 +1,4 @@
-// Arithmetic on lists of memory pieces.
+// Helpers for memory that lies in several pieces (lists of iovec): sizes, cutting, copying.
 #ifndef TF_DDL_TRANSPORT_PIECES_H_
 #define TF_DDL_TRANSPORT_PIECES_H_
 

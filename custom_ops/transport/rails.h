@@ -1,5 +1,6 @@
-// Which networks all hosts of a job have in common, from what the ranks tell of themselves. Whether
-// messages get through on them is found out by connecting (assembly.h).
+// Rails are the networks that all hosts of a job share; data travels on all of them at once. Here
+// the candidates are found from what the ranks tell about themselves; whether messages get through
+// is found out by connecting (assembly.h).
 #ifndef TF_DDL_TRANSPORT_RAILS_H_
 #define TF_DDL_TRANSPORT_RAILS_H_
 

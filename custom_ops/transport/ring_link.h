@@ -1,4 +1,5 @@
-// One side of a pair's shared memory: a ring out, a ring in, and who has to be woken.
+// One side of a pair's shared memory: a ring to write, a ring to read, and waking the peer when it
+// sleeps.
 #ifndef TF_DDL_TRANSPORT_RING_LINK_H_
 #define TF_DDL_TRANSPORT_RING_LINK_H_
 

@@ -1,5 +1,6 @@
-// The memory that the two ends of a pair share: a ring each way, and what each side tells the other
-// about itself. It never has a name in the file system, so nothing stays behind a crash.
+// The shared memory of the two ends of a pair: a ring each way, and flags by which each side tells
+// the other that it sleeps or has closed. It has no name in the file system, so a crash leaves
+// nothing behind.
 #ifndef TF_DDL_TRANSPORT_SEGMENT_H_
 #define TF_DDL_TRANSPORT_SEGMENT_H_
 

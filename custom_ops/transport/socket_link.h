@@ -1,4 +1,4 @@
-// One socket of a pair: frames out, frames in, and its end.
+// One socket of a pair: writes and reads its frames, and notices how the connection ends.
 #ifndef TF_DDL_TRANSPORT_SOCKET_LINK_H_
 #define TF_DDL_TRANSPORT_SOCKET_LINK_H_
 

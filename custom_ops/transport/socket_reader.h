@@ -1,5 +1,5 @@
-// Reads a nonblocking socket into a FrameReader: through a buffer or, where a message's place is
-// known, straight to it.
+// Reads a nonblocking socket and passes the bytes to a FrameReader. Where the destination of a
+// message is known, its bytes are read straight into it, which saves a copy.
 #ifndef TF_DDL_TRANSPORT_SOCKET_READER_H_
 #define TF_DDL_TRANSPORT_SOCKET_READER_H_
 

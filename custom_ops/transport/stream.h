@@ -1,5 +1,5 @@
-// One way by which frames reach a pair, a ring or a socket: takes the bytes apart, lets data
-// through to the inbox and hands everything else on.
+// A stream is a ring or a socket from which a pair reads frames. Data goes to the inbox, all other
+// frames to a handler.
 #ifndef TF_DDL_TRANSPORT_STREAM_H_
 #define TF_DDL_TRANSPORT_STREAM_H_
 

@@ -1,4 +1,5 @@
-// The one Pair: sockets, and where they can be had shared-memory rings and a RemoteReader.
+// The implementation of Pair: over sockets, and where the two ranks can share memory also over
+// shared-memory rings and a RemoteReader.
 #ifndef TF_DDL_TRANSPORT_STREAM_PAIR_H_
 #define TF_DDL_TRANSPORT_STREAM_PAIR_H_
 
