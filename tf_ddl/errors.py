@@ -11,8 +11,9 @@
     |-- WorkerError                        a worker of launch() or ddlrun failed
     `-- InternalError                      a bug in tf_ddl, or the system refused something
 
-Inside a TensorFlow graph the ops raise TensorFlow's own classes instead
-(`tf.errors.UnavailableError` for PeerLostError, and so on), with the same messages.
+With TensorFlow, the classes of the first three are TensorFlow's as well, so that an error can be
+caught by either name, before a step and in a graph alike: `tf.errors.InvalidArgumentError`,
+`tf.errors.UnavailableError` and `tf.errors.DeadlineExceededError`.
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from tf_ddl import _keras, errors
+from tf_ddl import errors
+from tf_ddl._keras import registry
 from tf_ddl._native.engine import Engine
 from tf_ddl._tf import ops, private_api
 from tf_ddl._tf.private_api import tf
-from tf_ddl.checks.agreement import agree_on_checks
+from tf_ddl.checks.exchange import agree_on_checks
 from tf_ddl.checks.model import check_model
 from tf_ddl.launcher.identity import from_environment
 from tf_ddl.launcher.join import join
@@ -94,10 +95,7 @@ class DDLStrategy(tf.distribute.Strategy):
         agree_on_checks(self._engine, self._options)
         self.extended._cluster_resolver = foreign_arguments.resolver(self._engine, cluster_resolver)
         seeds.agree(self._engine)
-        if self.size > 1:
-            private_api.save_checkpoints_whole(self.rank)
-            private_api.before_functions(ops.announce_function)
-        _keras.install()
+        registry.install_all(self.size)
 
     def __repr__(self) -> str:
         return (

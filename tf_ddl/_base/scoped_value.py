@@ -1,4 +1,4 @@
-"""A value of each thread that holds while a block runs, as the surroundings of a call do."""
+"""A value of each thread that holds while a block runs."""
 
 from __future__ import annotations
 

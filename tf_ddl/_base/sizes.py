@@ -21,9 +21,10 @@ def parse_size(text: str) -> int:
       ValueError: it is no size.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    if not match or match[2].upper() not in _UNITS:
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if not match or not unit or not (float(match[1]) * unit).is_integer():
         raise ValueError(f"{text!r} is not a size such as 16384, 4KiB or 100MB")
-    return round(float(match[1]) * _UNITS[match[2].upper()])
+    return int(float(match[1]) * unit)
 
 
 def size_argument(text: str) -> int:

@@ -12,6 +12,7 @@ these words. Weights and settings that were assigned in a hook are compared, too
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,17 +20,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_ddl._keras.trainer import extended_of
-from tf_ddl._native.engine import TensorSpec
-from tf_ddl._tf import callback_scope
+from tf_ddl._base.adapter import Adapter
+from tf_ddl._keras.under_strategy import extended_of, of_trainer
+from tf_ddl._tf import callback_scope, failures
 from tf_ddl._tf.local_values import display_name, local_value
 from tf_ddl._tf.private_api import tf
-from tf_ddl.checks.exchange import as_in_a_step, gather_numbers
+from tf_ddl.checks.exchange import broadcast_numbers, gather_numbers
 from tf_ddl.checks.replicas import checksum
 from tf_ddl.replica import collectives
 from tf_ddl.replica.extended import DDLExtended
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 _STOPS = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
 _LOOPS = {"train": "fit", "test": "evaluate", "predict": "predict"}
@@ -45,6 +46,12 @@ _DECIDING = (
     keras.callbacks.TerminateOnNaN,
 )
 _BACKUP = keras.callbacks.BackupAndRestore
+#: Write the same on every rank, to one place.
+_WRITERS = (
+    keras.callbacks.CSVLogger,
+    keras.callbacks.RemoteMonitor,
+    keras.callbacks.TensorBoard,
+)
 
 
 class _Exchange:
@@ -113,11 +120,11 @@ class _Exchange:
             self.extended.compare(variables)
         except tf.errors.InvalidArgumentError as error:
             message = f"{error.message} It was assigned in a callback's {hook}."
-            raise tf.errors.InvalidArgumentError(None, None, message) from None
+            raise failures.mistake(message) from None
 
     def _gather(self, words: str, numbers: Sequence[int]) -> np.ndarray:
         """Every rank's numbers, [size, len(numbers)]; an error if the ranks' words differ."""
-        return gather_numbers(self._engine, "what callbacks did", numbers, words)
+        return gather_numbers(self._engine, numbers, "what callbacks did", words)
 
 
 def _does_something(callbacks: Sequence[Any], hook: str) -> bool:
@@ -136,14 +143,11 @@ def _restore_everywhere(extended: DDLExtended, model: Any) -> None:
     """After BackupAndRestore has restored rank 0: the other ranks get what it has."""
     engine = extended.engine
     epoch = getattr(model, "_initial_epoch", None)
-    told = np.array([-1 if epoch is None else epoch], np.int64)
-    spec = TensorSpec("epoch", "int64", (1,))
-    group = engine.register_group("tf_ddl epoch that is restored", "broadcast", [spec])
-    with as_in_a_step():
-        engine.broadcast(group, told, told, 1)
-    if told[0] < 0:
+    told = -1 if epoch is None else epoch
+    (restored,) = broadcast_numbers(engine, [told], "epoch that is restored")
+    if restored < 0:
         return
-    model._initial_epoch = int(told[0])
+    model._initial_epoch = restored
     variables = [*model.variables, *getattr(model.optimizer, "variables", [])]
     for variable in variables:
         mine = local_value(variable.value)
@@ -168,13 +172,28 @@ def _hook(name: str) -> Callable[..., Any]:
     return wrapper
 
 
-def _init(original: Callable[..., Any], callbacks: Any, *args: Any, **kwargs: Any) -> None:
-    original(callbacks, *args, **kwargs)
-    extended = extended_of(kwargs.get("model"))
+def _init(
+    original: Callable[..., Any],
+    self: Any,
+    callbacks: Any = None,
+    add_history: bool = False,
+    add_progbar: bool = False,
+    model: Any = None,
+    **params: Any,
+) -> None:
+    """Rank 0 shows the progress bar and writes the logs; DDL_ALL_RANKS_VERBOSE=1: every rank."""
+    extended = extended_of(model)
+    quiet = extended is not None and extended.engine.rank > 0
+    if quiet and os.environ.get("DDL_ALL_RANKS_VERBOSE", "0") in ("", "0"):
+        add_progbar, params["verbose"] = False, 0
+        callbacks = [
+            one for one in keras.tree.flatten(callbacks or []) if not isinstance(one, _WRITERS)
+        ]
+    original(self, callbacks, add_history, add_progbar, model, **params)
     # Lists that users make and call themselves need not be the same on all ranks.
-    if extended is not None and extended.engine.size > 1 and "add_progbar" in kwargs:
-        callbacks._tf_ddl_exchange = _Exchange(extended, kwargs["model"], callbacks.callbacks)
-        for callback in callbacks.callbacks:
+    if extended is not None and extended.engine.size > 1 and callback_scope.is_in_loop():
+        self._tf_ddl_exchange = _Exchange(extended, model, self.callbacks)
+        for callback in self.callbacks:
             callback._tf_ddl_exchanges = True
 
 
@@ -185,9 +204,8 @@ def _loop(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 _MODULE = "keras.src.callbacks.callback_list"
-_TRAINER = "keras.src.backend.tensorflow.trainer"
-WRAPPERS = {
-    **{(_TRAINER, f"TensorFlowTrainer.{name}"): _loop for name in _LOOPS.values()},
-    (_MODULE, "CallbackList.__init__"): _init,
-    **{(_MODULE, f"CallbackList.{name}"): _hook(name) for name in _HOOKS},
-}
+ADAPTERS = (
+    *(adapter for name in _LOOPS.values() for adapter in of_trainer(name, _loop)),
+    Adapter(_MODULE, "CallbackList.__init__", _init),
+    *(Adapter(_MODULE, f"CallbackList.{name}", _hook(name)) for name in _HOOKS),
+)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tf_ddl import errors
-from tf_ddl._keras.trainer import extended_of
+from tf_ddl._keras.under_strategy import extended_of, of_any_trainer, of_trainer
 from tf_ddl._native import process_engine
+from tf_ddl._tf import failures
 from tf_ddl._tf.private_api import tf
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 _CHECKED = "_tf_ddl_program_checked"
 
@@ -36,7 +36,7 @@ def _make_train_function(
     if model._distribute_strategy is None and not tf.distribute.has_strategy():
         size = process_engine.joined_size()
         if size > 1:
-            raise errors.InvalidArgumentError(
+            raise failures.mistake(
                 f"the model {model.name!r} was made outside of the strategy's scope, so each of "
                 f"the {size} ranks would train it alone, and the results would differ. Create and "
                 "compile it inside `with strategy.scope():`. If every rank is to train a model of "
@@ -46,12 +46,8 @@ def _make_train_function(
     return original(model, *args, **kwargs)
 
 
-_TRAINER = "keras.src.trainers.trainer"
-WRAPPERS = {
-    (_TRAINER, "Trainer.compile"): _compile,
-    (_TRAINER, "Trainer._symbolic_build"): _symbolic_build,
-    (
-        "keras.src.backend.tensorflow.trainer",
-        "TensorFlowTrainer.make_train_function",
-    ): _make_train_function,
-}
+ADAPTERS = (
+    *of_any_trainer("compile", _compile),
+    *of_any_trainer("_symbolic_build", _symbolic_build),
+    *of_trainer("make_train_function", _make_train_function),
+)

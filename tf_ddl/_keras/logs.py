@@ -13,13 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_ddl._keras.trainer import extended_of
+from tf_ddl._keras.under_strategy import extended_of, of_any_trainer
 from tf_ddl._tf.local_values import local_reads
 from tf_ddl._tf.private_api import tf
 from tf_ddl.replica import collectives
 from tf_ddl.replica.step import last_rows
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 
 def _metrics_result_or_logs(original: Callable[..., Any], model: Any, logs: Any) -> Any:
@@ -67,9 +67,4 @@ def _is_close(value: np.ndarray, other: Any) -> bool:
     return value.shape == other.shape and np.allclose(value, other, 1e-5, 0.0, equal_nan=True)
 
 
-WRAPPERS = {
-    (
-        "keras.src.trainers.trainer",
-        "Trainer._get_metrics_result_or_logs",
-    ): _metrics_result_or_logs,
-}
+ADAPTERS = of_any_trainer("_get_metrics_result_or_logs", _metrics_result_or_logs)

@@ -23,27 +23,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.adapter import Adapter
 from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._tf.private_api import tf
 from tf_ddl.replica import collectives
 from tf_ddl.replica.step import current_step, in_replica_context
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 _in_compile_loss = ScopedValue(False)
 
 
 def _share(dtype: Any) -> tf.Tensor | None:
     """This rank's share of the rows, in a train or test step of a Keras model on several ranks."""
-    state = current_step()
-    if state is None or state.keras_step not in ("train", "test"):
+    step = current_step()
+    if step is None or step.keras_step not in ("train", "test"):
         return None
     if not in_replica_context():
         return None
     size = tf.distribute.get_strategy().num_replicas_in_sync
     if size == 1:
         return None
-    share = state.weight()
+    share = step.weight()
     return tf.constant(1.0 / size, dtype) if share is None else tf.cast(share, dtype)
 
 
@@ -93,14 +94,14 @@ def _as_a_mean_over(weights: Any, value: Any) -> Any:
     share = _share(tf.float64)
     if share is None:
         return value
-    state = current_step()
+    step = current_step()
     mine = tf.reduce_sum(tf.cast(weights, tf.float64))
     (total,) = collectives.all_reduce(
         tf.distribute.get_strategy().extended.engine,
         [mine],
         "sum",
         names=["sum of the weights of a loss"],
-        contributes=True if state is None else state.has_rows(),
+        contributes=True if step is None else step.has_rows(),
     )
     factor = tf.math.divide_no_nan(mine, total * share)
     return value * tf.cast(factor, value.dtype)
@@ -116,7 +117,7 @@ def _gradient(
     target: Any,
     sources: Any,
     output_gradients: Any = None,
-    **kwargs: Any,
+    unconnected_gradients: Any = tf.UnconnectedGradients.NONE,
 ) -> Any:
     if output_gradients is None and any(
         getattr(source, "trainable", False) for source in tf.nest.flatten(sources)
@@ -124,7 +125,7 @@ def _gradient(
         factors = [_factor(one) for one in tf.nest.flatten(target)]
         if any(factor is not None for factor in factors):
             output_gradients = tf.nest.pack_sequence_as(target, factors)
-    return original(tape, target, sources, output_gradients, **kwargs)
+    return original(tape, target, sources, output_gradients, unconnected_gradients)
 
 
 def _factor(target: Any) -> tf.Tensor | None:
@@ -151,14 +152,14 @@ def _update_mean(
 
 
 _MODULE = "keras.src.losses.loss"
-WRAPPERS = {
-    ("keras.src.trainers.compile_utils", "CompileLoss.call"): _compile_loss,
-    ("keras.src.metrics.reduction_metrics", "Mean.update_state"): _update_mean,
-    (_MODULE, "scale_loss_for_distribution"): _as_it_is,
-    (_MODULE, "unscale_loss_for_distribution"): _as_it_is,
-    (_MODULE, "reduce_values"): _reduce_values,
-    (_MODULE, "apply_mask"): _apply_mask,
-    ("tensorflow", "GradientTape.gradient"): _gradient,
-    ("tensorflow", "nn.compute_average_loss"): _scaled_by_tensorflow,
-    ("tensorflow", "nn.scale_regularization_loss"): _scaled_by_tensorflow,
-}
+ADAPTERS = (
+    Adapter("keras.src.trainers.compile_utils", "CompileLoss.call", _compile_loss),
+    Adapter("keras.src.metrics.reduction_metrics", "Mean.update_state", _update_mean),
+    Adapter(_MODULE, "scale_loss_for_distribution", _as_it_is),
+    Adapter(_MODULE, "unscale_loss_for_distribution", _as_it_is),
+    Adapter(_MODULE, "reduce_values", _reduce_values),
+    Adapter(_MODULE, "apply_mask", _apply_mask),
+    Adapter("tensorflow", "GradientTape.gradient", _gradient),
+    Adapter("tensorflow", "nn.compute_average_loss", _scaled_by_tensorflow),
+    Adapter("tensorflow", "nn.scale_regularization_loss", _scaled_by_tensorflow),
+)

@@ -14,12 +14,13 @@ from typing import Any
 
 import keras
 
+from tf_ddl._base.adapter import Adapter
 from tf_ddl._tf.private_api import tf
 from tf_ddl.replica import collectives
 from tf_ddl.replica.extended import DDLExtended
 from tf_ddl.replica.step import current_step, in_replica_context
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 
 def _several_ranks() -> DDLExtended | None:
@@ -32,8 +33,8 @@ def _several_ranks() -> DDLExtended | None:
 
 def _sums(extended: DDLExtended, names: Sequence[str], values: Sequence[tf.Tensor]) -> Any:
     """Sums over the ranks that have rows."""
-    state = current_step()
-    contributes = state.has_rows() if state is not None and state.keras_step else True
+    step = current_step()
+    contributes = step.has_rows() if step is not None and step.keras_step else True
     return collectives.all_reduce(
         extended.engine, list(values), "sum", names=list(names), contributes=contributes
     )
@@ -94,10 +95,14 @@ def _masked_moments(original: Callable[..., Any], layer: Any, inputs: Any, mask:
     return tf.squeeze(mean, axes), tf.squeeze(squares / (weights + epsilon), axes)
 
 
-WRAPPERS = {
-    ("keras.src.backend.tensorflow.nn", "_compute_moments_sync"): _moments,
-    (
+_NN = "keras.src.backend.tensorflow.nn"
+_NN_IN_OPS = "keras.src.backend.tensorflow.ops.nn"
+ADAPTERS = (
+    Adapter(_NN, "_compute_moments_sync", _moments, before=(3, 16)),
+    Adapter(_NN_IN_OPS, "_compute_moments_sync", _moments, since=(3, 16)),
+    Adapter(
         "keras.src.layers.normalization.batch_normalization",
         "BatchNormalization._moments",
-    ): _masked_moments,
-}
+        _masked_moments,
+    ),
+)

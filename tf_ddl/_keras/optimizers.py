@@ -11,44 +11,48 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.adapter import Adapter
 from tf_ddl._base.scoped_value import ScopedValue
-from tf_ddl._keras.trainer import extended_of
+from tf_ddl._keras.under_strategy import extended_of
 from tf_ddl._tf import private_api
 from tf_ddl._tf.private_api import tf
 from tf_ddl.replica.extended import reducing_gradients
 from tf_ddl.replica.step import current_step, in_replica_context
+from tf_ddl.replica.variables import is_adopted
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 _reduction: ScopedValue[_Reduction | None] = ScopedValue(None)
 
 
 def _apply_gradients(
-    original: Callable[..., Any], optimizer: Any, grads: Any, variables: Any
+    original: Callable[..., Any], optimizer: Any, grads: Any, trainable_variables: Any
 ) -> Any:
     """Tells the reduction what the gradients are called."""
-    state = current_step()
+    step, variables = current_step(), trainable_variables
+    if step is None and extended_of(getattr(optimizer, "_distribution_strategy", None)) is None:
+        return original(optimizer, grads, variables)
     accumulates = bool(optimizer.gradient_accumulation_steps)
-    if accumulates and state is not None and state.keras_step:
+    if accumulates and step is not None and step.keras_step:
         # Gradients of no rows may be NaN, which would stay in the accumulators. What was
         # accumulated before counts all the same.
-        has_rows = state.has_rows()
+        has_rows = step.has_rows()
         if has_rows is not True:
             grads = [_or_zeros(has_rows, gradient) for gradient in grads]
     names = _note_names(grads, variables)
     # An update starts when its gradient has come; compiled updates would wait for all of them.
-    not_compiling = contextlib.nullcontext() if state is None else state.compiling(False)
+    not_compiling = contextlib.nullcontext() if step is None else step.compiling(False)
     with (
         not_compiling,
         _reduction.set(_Reduction(_are_reduced())),
         reducing_gradients(names, not accumulates),
     ):
         result = original(optimizer, grads, variables)
-    _check_if_lonely(optimizer, variables)
+    _check_if_unreduced(optimizer, variables)
     return result
 
 
-def _check_if_lonely(optimizer: Any, variables: Any) -> None:
+def _check_if_unreduced(optimizer: Any, variables: Any) -> None:
     """Outside of `run` nothing reduces the gradients."""
     extended = extended_of(getattr(optimizer, "_distribution_strategy", None))
     if extended is None or extended.engine.size == 1 or in_replica_context():
@@ -56,7 +60,7 @@ def _check_if_lonely(optimizer: Any, variables: Any) -> None:
     if private_api.in_branch() or private_api.in_jit_compiled_function():
         return  # where a rank may be alone, or nothing can be compared
     own = [variable.value for variable in variables if extended.is_own(variable.value)]
-    extended.after_lonely_update(optimizer, own)
+    extended.after_unreduced_update(optimizer, own)
 
 
 def _note_names(grads: Any, variables: Any) -> list[str]:
@@ -139,9 +143,9 @@ def _check_finite(original: Callable[..., Any], optimizer: Any, grads: Any) -> A
     finite = original(optimizer, grads)
     if _are_reduced() or not in_replica_context():
         return finite
-    state = current_step()
-    if state is not None and state.keras_step:
-        finite = tf.logical_or(finite, tf.logical_not(state.has_rows()))
+    step = current_step()
+    if step is not None and step.keras_step:
+        finite = tf.logical_or(finite, tf.logical_not(step.has_rows()))
     bad = tf.cast(tf.logical_not(finite), tf.int32, name="gradients_are_not_finite")
     bad = tf.distribute.get_replica_context().all_reduce("SUM", bad)
     return tf.equal(bad, 0)
@@ -150,18 +154,19 @@ def _check_finite(original: Callable[..., Any], optimizer: Any, grads: Any) -> A
 def _track_variable(original: Callable[..., Any], optimizer: Any, variable: Any) -> Any:
     """Marks the optimizer's own variables: they are not statistics of the data."""
     with contextlib.suppress(AttributeError):
-        variable.value._tf_ddl_optimizer = True
+        if is_adopted(variable.value):
+            variable.value._tf_ddl_optimizer = True
     return original(optimizer, variable)
 
 
 _BASE = "keras.src.optimizers.base_optimizer"
 _TENSORFLOW = "keras.src.backend.tensorflow.optimizer"
 _LOSS_SCALE = "keras.src.optimizers.loss_scale_optimizer"
-WRAPPERS = {
-    (_BASE, "BaseOptimizer._backend_apply_gradients"): _apply_gradients,
-    (_BASE, "BaseOptimizer._clip_gradients"): _clip,
-    (_BASE, "BaseOptimizer._track_variable"): _track_variable,
-    (_TENSORFLOW, "TFOptimizer._all_reduce_sum_gradients"): _all_reduce,
-    (_LOSS_SCALE, "LossScaleOptimizer._common_apply"): _apply_scaled,
-    (_LOSS_SCALE, "LossScaleOptimizer.check_finite"): _check_finite,
-}
+ADAPTERS = (
+    Adapter(_BASE, "BaseOptimizer._backend_apply_gradients", _apply_gradients),
+    Adapter(_BASE, "BaseOptimizer._clip_gradients", _clip),
+    Adapter(_BASE, "BaseOptimizer._track_variable", _track_variable),
+    Adapter(_TENSORFLOW, "TFOptimizer._all_reduce_sum_gradients", _all_reduce),
+    Adapter(_LOSS_SCALE, "LossScaleOptimizer._common_apply", _apply_scaled),
+    Adapter(_LOSS_SCALE, "LossScaleOptimizer.check_finite", _check_finite),
+)

@@ -20,11 +20,12 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from tf_ddl._base.adapter import Adapter
 from tf_ddl._base.scoped_value import ScopedValue
-from tf_ddl._keras.trainer import extended_of
-from tf_ddl.replica.variables import made_here_alone
+from tf_ddl._keras.under_strategy import extended_of
+from tf_ddl.replica.variables import is_adopted, made_here_alone
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 _nothing_is_written = ScopedValue(False)
 _ENDINGS = (".weights.h5", ".keras", ".h5", ".hdf5")
@@ -57,22 +58,22 @@ def _save_weights(
     model: Any,
     filepath: Any,
     max_shard_size: float | None = None,
-    **kwargs: Any,
+    objects_to_skip: Any = None,
 ) -> Any:
     if max_shard_size is None:
-        return _save(original, model, filepath, **kwargs)
+        return _save(original, model, filepath, objects_to_skip=objects_to_skip)
     if _nothing_is_written.get():
         return None
     extended = extended_of(model)
     path = os.fspath(filepath)
     if extended is None or extended.engine.size == 1 or "://" in path:
-        return original(model, filepath, max_shard_size, **kwargs)
+        return original(model, filepath, max_shard_size, objects_to_skip)
     # Several files, and one that names them: that is the last to appear.
     folder, name = os.path.split(path)
     part = os.path.join(folder, f".{name}.rank{extended.engine.rank}.{os.getpid()}")
     os.mkdir(part)
     try:
-        original(model, os.path.join(part, name), max_shard_size, **kwargs)
+        original(model, os.path.join(part, name), max_shard_size, objects_to_skip)
         for file in sorted(os.listdir(part), key=lambda file: file.endswith(".json")):
             os.replace(os.path.join(part, file), os.path.join(folder, file))
     finally:
@@ -80,12 +81,15 @@ def _save_weights(
     return None
 
 
-def _variables_of_functions(original: Callable[..., Any], functions: Any) -> Any:
+def _variables_of_functions(original: Callable[..., Any], fns: Any) -> Any:
     """In one order on every rank, so that all export the same files and may mix them.
 
     TensorFlow gives them in the order of their addresses in memory.
     """
-    return tuple(sorted(variables, key=lambda one: one.name) for variables in original(functions))
+    found = original(fns)
+    if not any(is_adopted(variable) for variables in found for variable in variables):
+        return found
+    return tuple(sorted(variables, key=lambda one: one.name) for variables in found)
 
 
 def _writes(callback: Any) -> bool:
@@ -142,14 +146,16 @@ def _restore(original: Callable[..., Any], callback: Any, *args: Any, **kwargs: 
 
 
 _ARCHIVE = "keras.src.export.saved_model_export_archive"
+_USED = "_list_variables_used_by_fns"
 _BACKUP = "keras.src.callbacks.backup_and_restore"
-WRAPPERS = {
-    (_BACKUP, "BackupAndRestore._save_model"): _back_up,
-    (_BACKUP, "BackupAndRestore.on_train_begin"): _restore,
-    (_BACKUP, "BackupAndRestore.on_train_end"): _on_writers,
-    ("keras.src.callbacks.model_checkpoint", "ModelCheckpoint._save_model"): _checkpoint,
-    (_ARCHIVE, "_list_variables_used_by_fns"): _variables_of_functions,
-    ("keras.src.saving.saving_lib", "save_model"): _save,
-    ("keras.src.saving.saving_lib", "save_weights_only"): _save_weights,
-    ("keras.src.legacy.saving.legacy_h5_format", "save_model_to_hdf5"): _save,
-}
+ADAPTERS = (
+    Adapter(_BACKUP, "BackupAndRestore._save_model", _back_up),
+    Adapter(_BACKUP, "BackupAndRestore.on_train_begin", _restore),
+    Adapter(_BACKUP, "BackupAndRestore.on_train_end", _on_writers),
+    Adapter("keras.src.callbacks.model_checkpoint", "ModelCheckpoint._save_model", _checkpoint),
+    Adapter(_ARCHIVE, _USED, _variables_of_functions, since=(3, 14)),
+    Adapter("keras.src.export.saved_model", _USED, _variables_of_functions, before=(3, 14)),
+    Adapter("keras.src.saving.saving_lib", "save_model", _save),
+    Adapter("keras.src.saving.saving_lib", "save_weights_only", _save_weights),
+    Adapter("keras.src.legacy.saving.legacy_h5_format", "save_model_to_hdf5", _save),
+)

@@ -16,10 +16,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tf_ddl._base.adapter import Adapter
 from tf_ddl._tf.private_api import tf
 from tf_ddl.replica.extended import DDLExtended
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 _scope_of: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
@@ -51,7 +52,7 @@ def _both(
 
 
 _LAYER = "keras.src.layers.layer"
-WRAPPERS = {
-    (_LAYER, "Layer._initialize_tracker"): _initialize,
-    (_LAYER, "Layer._open_name_scope"): _open_name_scope,
-}
+ADAPTERS = (
+    Adapter(_LAYER, "Layer._initialize_tracker", _initialize),
+    Adapter(_LAYER, "Layer._open_name_scope", _open_name_scope),
+)

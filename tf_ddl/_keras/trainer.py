@@ -1,33 +1,26 @@
-"""Keras' trainer: `compile`, `predict`, `predict_on_batch` and the progress bar."""
+"""Keras' trainer: `compile`, building, `predict` and `predict_on_batch`."""
 
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from tf_ddl._base.adapter import Adapter
 from tf_ddl._base.scoped_value import ScopedValue
+from tf_ddl._keras.under_strategy import extended_of, of_any_trainer, of_trainer
 from tf_ddl._tf.private_api import tf
 from tf_ddl.data import sharding
 from tf_ddl.replica import collectives
-from tf_ddl.replica.extended import DDLExtended
 from tf_ddl.replica.step import jit_compile_of
 from tf_ddl.replica.variables import adopt
 
-__all__ = ["WRAPPERS", "extended_of"]
+__all__ = ["ADAPTERS"]
 
 _rows_stay = ScopedValue(False)
 _LOCAL_PREDICT = "_tf_ddl_predict_on_batch"
-
-
-def extended_of(model_or_strategy: Any) -> DDLExtended | None:
-    """The strategy's implementation, if it is a DDLStrategy."""
-    strategy = getattr(model_or_strategy, "distribute_strategy", model_or_strategy)
-    extended = getattr(strategy, "extended", None)
-    return extended if isinstance(extended, DDLExtended) else None
 
 
 def _compile(original: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> None:
@@ -99,30 +92,6 @@ def _predict_on_batch(original: Callable[..., Any], model: Any, x: Any) -> Any:
     return result
 
 
-def _callback_list(
-    original: Callable[..., Any],
-    self: Any,
-    callbacks: Any = None,
-    *args: Any,
-    model: Any = None,
-    **kwargs: Any,
-) -> None:
-    """Rank 0 shows the progress bar and writes the logs; DDL_ALL_RANKS_VERBOSE=1: every rank."""
-    extended = extended_of(model)
-    quiet = extended is not None and extended.engine.rank > 0
-    if quiet and os.environ.get("DDL_ALL_RANKS_VERBOSE", "0") in ("", "0"):
-        kwargs.update(add_progbar=False, verbose=0)
-        writers = (
-            keras.callbacks.CSVLogger,
-            keras.callbacks.RemoteMonitor,
-            keras.callbacks.TensorBoard,
-        )
-        callbacks = [
-            one for one in keras.tree.flatten(callbacks or []) if not isinstance(one, writers)
-        ]
-    original(self, callbacks, *args, model=model, **kwargs)
-
-
 def _symbolic_build(
     original: Callable[..., Any], model: Any, iterator: Any = None, data_batch: Any = None
 ) -> None:
@@ -177,14 +146,12 @@ def _maybe_symbolic_build(
     return original(model, iterator=iterator)
 
 
-_BASE = "keras.src.trainers.trainer"
 _TRAINER = "keras.src.backend.tensorflow.trainer"
-WRAPPERS = {
-    (_TRAINER, "TensorFlowTrainer._maybe_symbolic_build"): _maybe_symbolic_build,
-    (_BASE, "Trainer._symbolic_build"): _symbolic_build,
-    (_BASE, "Trainer.compile"): _compile,
-    (_TRAINER, "TensorFlowTrainer._make_function"): _make_function,
-    (_TRAINER, "reduce_per_replica"): _reduce_per_replica,
-    (_TRAINER, "TensorFlowTrainer.predict_on_batch"): _predict_on_batch,
-    ("keras.src.callbacks.callback_list", "CallbackList.__init__"): _callback_list,
-}
+ADAPTERS = (
+    *of_trainer("_maybe_symbolic_build", _maybe_symbolic_build),
+    *of_any_trainer("_symbolic_build", _symbolic_build),
+    *of_any_trainer("compile", _compile),
+    *of_trainer("_make_function", _make_function),
+    Adapter(_TRAINER, "reduce_per_replica", _reduce_per_replica),
+    *of_trainer("predict_on_batch", _predict_on_batch),
+)

@@ -31,7 +31,7 @@ _COMPRESSIONS = {"": 0, "bf16": 1, "fp16": 2}
 _REDUCE_OPS = {"sum": 0, "mean": 1}
 
 
-class Described(NamedTuple):
+class NetworkDescription(NamedTuple):
     """What a user says of a job's topology and links, as texts of custom_ops/plan/topology.h."""
 
     grid: str = ""
@@ -39,7 +39,7 @@ class Described(NamedTuple):
     links: str = ""
 
 
-NOTHING = Described()
+UNDESCRIBED = NetworkDescription()
 
 
 class TensorSpec(NamedTuple):
@@ -81,12 +81,16 @@ class Engine:
 
     @classmethod
     def create(
-        cls, cluster: Any, options: Any, described: Described = NOTHING, gpu: Any = None
+        cls,
+        cluster: Any,
+        options: Any,
+        described: NetworkDescription = UNDESCRIBED,
+        gpu: Any = None,
     ) -> Engine:
         """Joins a job.
 
         Args:
-          cluster: which, and who this process is in it (cluster.Cluster).
+          cluster: which, and who this process is in it (launcher.identity.Identity).
           options: how to work (options.Options).
           described: what the files that the options name say.
           gpu: the GPU that this process uses (_core_gpu.Gpu), or None.

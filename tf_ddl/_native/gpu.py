@@ -26,26 +26,22 @@ class _Config(ctypes.Structure):
 
 
 @functools.cache
-def _functions() -> dict[str, Any]:
-    core = library.load()
+def _declare() -> None:
     i64, text, size = ctypes.c_int64, ctypes.c_char_p, ctypes.c_size_t
     ref, void = ctypes.POINTER, ctypes.c_void_p
-    signatures: dict[str, tuple[Any, list[Any]]] = {
-        "ddl_engine_create_with_gpu": (
-            ctypes.c_int,
-            [void, ref(_Config), ref(i64), ref(void), text, size],
-        ),
-        "ddl_register_device_group": (
-            ctypes.c_int,
-            [i64, text, ctypes.c_int, void, ctypes.c_int32, ref(ctypes.c_uint64), text, size],
-        ),
-        "ddl_gpu_report": (void, [ref(_Config)]),
-    }
-    for name, (restype, argtypes) in signatures.items():
-        function = getattr(core, name)
-        function.restype = restype
-        function.argtypes = argtypes
-    return dict.fromkeys(signatures)
+    library.declare(
+        {
+            "ddl_engine_create_with_gpu": (
+                ctypes.c_int,
+                [void, ref(_Config), ref(i64), ref(void), text, size],
+            ),
+            "ddl_register_device_group": (
+                ctypes.c_int,
+                [i64, text, ctypes.c_int, void, ctypes.c_int32, ref(ctypes.c_uint64), text, size],
+            ),
+            "ddl_gpu_report": (void, [ref(_Config)]),
+        }
+    )
 
 
 def _config(ordinal: int, options: Any) -> _Config:
@@ -81,7 +77,7 @@ class Gpu:
 
     def create_engine(self, config: Any, handle: ctypes.c_int64) -> None:
         """Joins the job; `config`: a `library.Config`, `handle`: where the engine's goes."""
-        _functions()
+        _declare()
         outcome = ctypes.c_void_p()
         library.call(
             "ddl_engine_create_with_gpu",
@@ -99,11 +95,11 @@ class Gpu:
         self, engine: int, key: bytes, op: int, specs: Any, count: int, group: Any
     ) -> None:
         """As `_native.engine.Engine.register_group`, of tensors in GPU memory."""
-        _functions()
+        _declare()
         library.call("ddl_register_device_group", engine, key, op, specs, count, group)
 
 
 def gpu_report(options: Any) -> dict[str, Any]:
     """What is found of NCCL and the CUDA driver: custom_ops/nccl/libraries.h says what is in it."""
-    _functions()
+    _declare()
     return library.take_json(library.load().ddl_gpu_report(ctypes.byref(_config(-1, options))))

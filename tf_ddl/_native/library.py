@@ -10,6 +10,7 @@ import functools
 import json
 import pathlib
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "address",
     "build_info",
     "call",
+    "declare",
     "load",
     "path",
     "take_json",
@@ -129,11 +131,24 @@ def load() -> ctypes.CDLL:
         "ddl_store_destroy": (ctypes.c_int, [i64]),
         "ddl_build_info": (text, []),
     }
+    _declare(loaded, signatures)
+    return loaded
+
+
+def declare(signatures: Mapping[str, tuple[Any, list[Any]]]) -> None:
+    """Tells ctypes the signatures of more of the library's functions.
+
+    Args:
+      signatures: type of the result, and types of the arguments, by the function's name.
+    """
+    _declare(load(), signatures)
+
+
+def _declare(library: ctypes.CDLL, signatures: Mapping[str, tuple[Any, list[Any]]]) -> None:
     for name, (restype, argtypes) in signatures.items():
-        function = getattr(loaded, name)
+        function = getattr(library, name)
         function.restype = restype
         function.argtypes = argtypes
-    return loaded
 
 
 class _Messages(threading.local):

@@ -26,11 +26,9 @@ def _declare() -> None:
         "ddl_plan_steps": [text, text, i32, i64, i64],
         "ddl_plan_check": [text, text, i64, i64],
     }
-    core = library.load()
-    for name, argtypes in signatures.items():
-        function = getattr(core, name)
-        function.restype = ctypes.c_int
-        function.argtypes = argtypes + answer
+    library.declare(
+        {name: (ctypes.c_int, argtypes + answer) for name, argtypes in signatures.items()}
+    )
 
 
 def _ask(name: str, *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What runs in a hook of a Keras callback, on this thread.
+"""Which callback of Keras this thread is in, so that what it does on one rank alone is named.
 
 Callbacks run on every rank, outside of any step. Collectives that they make there, and variables
 that they assign, are noted, so that ranks of which one does what the others do not are told so
@@ -14,7 +14,15 @@ from typing import Any
 
 from tf_ddl._base.scoped_value import ScopedValue
 
-__all__ = ["announce", "announce_function", "entered", "in_loop", "note_assignment", "place"]
+__all__ = [
+    "announce",
+    "announce_function",
+    "entered",
+    "in_loop",
+    "is_in_loop",
+    "note_assignment",
+    "place",
+]
 
 _Announcing = Callable[[str], None]
 #: The hook's name, whom to tell of collectives, and the variables that were assigned.
@@ -39,6 +47,11 @@ def in_loop() -> contextlib.AbstractContextManager[None]:
     return _in_loop.set(True)
 
 
+def is_in_loop() -> bool:
+    """Whether this thread is in a loop of Keras, and in none of its hooks."""
+    return _in_loop.get()
+
+
 def announce(what: str) -> None:
     """To be called before a collective that is not part of a step."""
     hook = _hook.get()
@@ -52,7 +65,7 @@ def announce(what: str) -> None:
 
 def announce_function(what: str) -> None:
     """To be called before a function is executed in which `what` is a collective."""
-    if not _in_loop.get():
+    if not is_in_loop():
         announce(f"{what} in a tf.function")
 
 

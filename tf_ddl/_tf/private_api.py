@@ -7,8 +7,6 @@ TensorFlow moves something, it is mended here.
 from __future__ import annotations
 
 import contextlib
-import glob
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,7 +37,7 @@ try:
     from tensorflow.python.checkpoint import functional_saver
     from tensorflow.python.data.ops import from_tensor_slices_op, shuffle_op
     from tensorflow.python.distribute import device_util, distribute_lib, reduce_util
-    from tensorflow.python.eager import context, record
+    from tensorflow.python.eager import context, core, execute, record
     from tensorflow.python.eager.polymorphic_function import concrete_function
     from tensorflow.python.framework import auto_control_deps, func_graph, indexed_slices, ops
     from tensorflow.python.ops import control_flow_util, resource_variable_ops
@@ -64,54 +62,11 @@ ValueContext = distribute_lib.ValueContext
 VariableWatcher = record.VariableWatcher
 
 
-def save_checkpoints_whole(rank: int) -> None:
-    """Lets all ranks save a checkpoint to one path at the same time, as unchanged programs do.
-
-    TensorFlow writes to the path itself, where another rank may be writing or reading. So each rank
-    writes its own files beside it and renames them; ranks save the same. Graphs save as they did.
-    """
-    saver = functional_saver.MultiDeviceSaver
-    if getattr(saver.save, "_tf_ddl_rank", None) is not None:
-        return
-    original = saver.save
-
-    def save(self: Any, file_prefix: Any, options: Any = None) -> Any:
-        if not tf.executing_eagerly():
-            return original(self, file_prefix, options)
-        path = tf.compat.as_str(tf.get_static_value(tf.convert_to_tensor(file_prefix)))
-        if "://" in path:
-            return original(self, file_prefix, options)
-        own = f"{path}.of_rank_{rank}"
-        try:
-            result = original(self, tf.constant(own), options)
-            # The index last: what it tells of is there then.
-            for file in sorted(
-                glob.glob(f"{glob.escape(own)}.*"), key=lambda f: f[-6:] == ".index"
-            ):
-                os.replace(file, path + file[len(own) :])
-        finally:
-            for file in glob.glob(f"{glob.escape(own)}.*"):
-                os.remove(file)
-        return result
-
-    save._tf_ddl_rank = rank  # type: ignore[attr-defined]
-    saver.save = save
-
-
-def before_functions(called: Callable[[Any], None]) -> None:
-    """Has `called(graph)` called before a `tf.function` is executed eagerly. Idempotent."""
-    original = concrete_function.ConcreteFunction._call_flat
-    if getattr(original, "_tf_ddl_before", False):
-        return
-
-    def call_flat(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if tf.executing_eagerly():
-            called(self.graph)
-        return original(self, *args, **kwargs)
-
-    call_flat._tf_ddl_before = True  # type: ignore[attr-defined]
-    concrete_function.ConcreteFunction._call_flat = call_flat
-
+#: Modules of which `_tf.adapters` wraps functions.
+EXECUTION = execute.__name__
+FUNCTIONS = concrete_function.__name__
+SAVER = functional_saver.__name__
+STATUS = core.__name__
 
 #: Key of a variable's value in what a checkpoint saves and restores.
 VARIABLE_VALUE_KEY = trackable.VARIABLE_VALUE_KEY

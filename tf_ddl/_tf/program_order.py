@@ -1,4 +1,4 @@
-"""One after another: what communicates and what may fail, in graphs whose checks all ranks fail.
+"""Program order: collectives and checks that run in the order in which they were traced.
 
 TensorFlow executes what does not depend on one another in any order. Where ranks agree that a step
 has failed, one rank may have begun a collective by then that another, whose step has ended, never

@@ -1,4 +1,4 @@
-"""Mistakes that show when what the ranks are about to train is laid side by side.
+"""What a rank is about to train, as text, and the mistakes that show when ranks are compared.
 
 Each rank describes its own; `Description` says how. Nothing here communicates or needs TensorFlow.
 """

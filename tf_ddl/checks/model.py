@@ -1,4 +1,4 @@
-"""What a rank is about to train, described for comparison: `strategy.check` and the first step.
+"""Compares the ranks' models: `strategy.check`, and before the first step.
 
 Before a Keras model's first training step the ranks compare its weights, its configuration and its
 optimizer's; after tracing it, the collectives of which the step consists. Of other functions given
@@ -16,13 +16,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tf_ddl import errors
 from tf_ddl._native.engine import Engine
-from tf_ddl._tf import private_api
+from tf_ddl._tf import failures, private_api
 from tf_ddl._tf.local_values import display_name, local_value
 from tf_ddl._tf.private_api import tf
-from tf_ddl.checks.agreement import compare_ranks
-from tf_ddl.checks.description import Description
+from tf_ddl.checks.description import Description, compare_descriptions
+from tf_ddl.checks.exchange import gather_texts
 
 __all__ = ["FirstStepCheck", "check_model"]
 
@@ -161,7 +160,28 @@ def _message(mistakes: list[str], what: str) -> str:
 
 def _raise(mistakes: list[str], what: str) -> None:
     if mistakes:
-        raise errors.InvalidArgumentError(_message(mistakes, what))
+        raise failures.mistake(_message(mistakes, what))
+
+
+def _compare_ranks(engine: Engine, mine: Description, purpose: str) -> list[str]:
+    """What is wrong when the ranks' descriptions are laid side by side.
+
+    Digests first: where all is well, that is all that is sent.
+    """
+    if engine.size == 1:
+        return compare_descriptions([mine])
+    flag = b"!" if mine.foreign else b"."
+    digests = gather_texts(engine, mine.digest() + flag, purpose)
+    if len(set(digests)) == 1 and digests[0].endswith(b"."):
+        return []
+    # A rank whose description another one sends too leaves that to the lower one.
+    with_names = mine.foreign or digests.index(digests[engine.rank]) == engine.rank
+    texts = gather_texts(engine, mine.text() if with_names else "", f"{purpose}, in full")
+    ranks: list[Description] = []
+    for rank, text in enumerate(texts):
+        like = digests.index(digests[rank])
+        ranks.append(Description.from_text(text.decode()) if text else ranks[like])
+    return compare_descriptions(ranks)
 
 
 def check_model(engine: Engine, model: Any, is_own: Callable[[Any], bool]) -> None:
@@ -170,7 +190,7 @@ def check_model(engine: Engine, model: Any, is_own: Callable[[Any], bool]) -> No
         raise RuntimeError("strategy.check cannot be called in a tf.function or in strategy.run")
     if _is_keras(model):
         if not getattr(model, "built", True):
-            raise errors.InvalidArgumentError(
+            raise failures.mistake(
                 "strategy.check: the model has no weights yet; call model.build(input_shape), or "
                 "the model on a batch, first"
             )
@@ -187,7 +207,7 @@ def check_model(engine: Engine, model: Any, is_own: Callable[[Any], bool]) -> No
                 )
         named = [(display_name(v), v) for v in tensors]
         description = _describe(named, {}, is_own)
-    _raise(compare_ranks(engine, description, "strategy.check"), "strategy.check")
+    _raise(_compare_ranks(engine, description, "strategy.check"), "strategy.check")
 
 
 class Step(Protocol):
@@ -221,14 +241,14 @@ class FirstStepCheck:
         self._is_own = is_own
         self._done: dict[Any, Any] = {}  # by step function: whose it is, weakly
 
-    def _is_first(self, state: Step, part: str) -> bool:
+    def _is_first(self, step: Step, part: str) -> bool:
         """Whether it is, and from now on it is not.
 
         Must come out alike on every rank: not by addresses, which may be used again on one rank
         and not on another, once a model is gone.
         """
-        owner = getattr(state.fn, "__self__", None)
-        key = (part, state.identity)
+        owner = getattr(step.fn, "__self__", None)
+        key = (part, step.identity)
         # `compile` makes a new one.
         owner = getattr(owner, "train_function", None) or owner
         known = self._done.get(key)
@@ -245,39 +265,38 @@ class FirstStepCheck:
         """
         if self._enabled and tf.executing_eagerly():
             description = _describe([], _keras_facts(model), self._is_own)
-            _raise(compare_ranks(self._engine, description, _PURPOSE), _PURPOSE)
+            _raise(_compare_ranks(self._engine, description, _PURPOSE), _PURPOSE)
 
-    def before(self, state: Step) -> None:
+    def before(self, step: Step) -> None:
         """Called before a step function is run or traced.
 
         Raises:
           InvalidArgumentError: on every rank, with all mistakes that were found on any.
         """
-        if not self._enabled or state.keras_step != "train" or not self._is_first(state, "before"):
+        if not self._enabled or step.keras_step != "train" or not self._is_first(step, "before"):
             return
-        model = state.fn.__self__
+        model = step.fn.__self__
         with tf.init_scope():
             if not tf.executing_eagerly():
                 return
             description = _describe(_keras_weights(model, False), _keras_facts(model), self._is_own)
-            _raise(compare_ranks(self._engine, description, _PURPOSE), _PURPOSE)
+            _raise(_compare_ranks(self._engine, description, _PURPOSE), _PURPOSE)
 
-    def after(self, state: Step, collectives: list[str]) -> None:
+    def after(self, step: Step, collectives: list[str]) -> None:
         """Called after a step function was run or traced, with the collectives that it consists of.
 
         Raises:
-          tf.errors.InvalidArgumentError: see `before`. Of other errors AutoGraph, which may have
-            converted what calls `strategy.run`, would not keep the type.
+          InvalidArgumentError: see `before`.
         """
-        if not self._enabled or not state.assigned or not self._is_first(state, "after"):
+        if not self._enabled or not step.assigned or not self._is_first(step, "after"):
             return
         facts = {f"collective {i} of the step": text for i, text in enumerate(collectives)}
         with tf.init_scope():
             if not tf.executing_eagerly():
                 return
-            mine = [] if state.keras_step else state.assigned.values()
+            mine = [] if step.keras_step else step.assigned.values()
             named = [(display_name(v), v) for v in mine]
             description = _describe(named, facts, self._is_own)
-            mistakes = compare_ranks(self._engine, description, _PURPOSE)
+            mistakes = _compare_ranks(self._engine, description, _PURPOSE)
         if mistakes:
-            raise tf.errors.InvalidArgumentError(None, None, _message(mistakes, _PURPOSE))
+            raise failures.mistake(_message(mistakes, _PURPOSE))

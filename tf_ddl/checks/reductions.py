@@ -20,7 +20,7 @@ from typing import Any
 
 from tf_ddl._base.words import SHOWN
 from tf_ddl._native.engine import Engine
-from tf_ddl._tf import ops
+from tf_ddl._tf import failures, ops
 from tf_ddl._tf.private_api import tf
 from tf_ddl._tf.program_order import in_program_order
 
@@ -180,7 +180,7 @@ def _assert_finite(counts: tf.Tensor, names: Sequence[str]) -> Any:
             "tf.debugging.enable_check_numerics() names the operation",
         ]
     )
-    return tf.debugging.Assert(tf.equal(tf.shape(bad)[0], 0), [message])
+    return failures.check(tf.equal(tf.shape(bad)[0], 0), message)
 
 
 def _assert_equal(verdicts: tf.Tensor, names: Sequence[str], reduce_op: str) -> Any:
@@ -208,7 +208,7 @@ def _assert_equal(verdicts: tf.Tensor, names: Sequence[str], reduce_op: str) -> 
             "DDL_PLAN=direct DDL_AUTOTUNE=0, please report it with strategy.explain()",
         ]
     )
-    return tf.debugging.Assert(tf.equal(tf.shape(bad)[0], 0), [message])
+    return failures.check(tf.equal(tf.shape(bad)[0], 0), message)
 
 
 def _after(checks: Sequence[Any], results: Sequence[tf.Tensor]) -> list[tf.Tensor]:

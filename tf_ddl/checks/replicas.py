@@ -15,7 +15,7 @@ from typing import Any
 
 from tf_ddl._base.words import SHOWN, names_of
 from tf_ddl._native.engine import Engine
-from tf_ddl._tf import ops, private_api
+from tf_ddl._tf import failures, ops, private_api
 from tf_ddl._tf.local_values import display_name, local_value
 from tf_ddl._tf.private_api import tf
 from tf_ddl._tf.program_order import in_program_order
@@ -128,4 +128,4 @@ class ReplicaCheck:
                 "updates variables, as those of Keras do",
             ]
         )
-        tf.debugging.Assert(tf.logical_not(tf.reduce_any(differs)), [message])
+        failures.check(tf.logical_not(tf.reduce_any(differs)), message)

@@ -1,4 +1,4 @@
-"""A few numbers of data that every rank is given whole, by which ranks see that it is the same.
+"""Fingerprints: a few numbers by which ranks see that they were given the same data.
 
 Ranks that were given different data would each take their part of it: rows would be used twice,
 others never, and nothing would show it. It happens by `np.random.permutation` or a shuffled list of
@@ -16,14 +16,14 @@ import numpy as np
 from tf_ddl._tf import private_api
 from tf_ddl._tf.private_api import tf
 
-__all__ = ["LENGTH", "differing", "order", "sample", "sources"]
+__all__ = ["LENGTH", "first_different", "of_arrays", "of_shuffles", "sources"]
 
 #: Numbers in a sample: how many rows, then values.
 LENGTH = 65
 _TOLERANCE = 1e-3  # relative; hosts may round otherwise
 
 
-def order(dataset: Any) -> tuple[int, int]:
+def of_shuffles(dataset: Any) -> tuple[int, int]:
     """What decides how a `tf.data.Dataset` is shuffled.
 
     Returns:
@@ -44,7 +44,7 @@ def sources(dataset: Any) -> list[Any]:
     ]
 
 
-def sample(arrays: Sequence[Any]) -> list[int]:
+def of_arrays(arrays: Sequence[Any]) -> list[int]:
     """What to compare of arrays with rows: LENGTH int64 numbers, the values as float64's bits.
 
     Args:
@@ -85,7 +85,7 @@ def _is_known(array: Any) -> bool:
     return is_array and array.ndim > 0 and array.size > 0
 
 
-def differing(everybodys: np.ndarray) -> int | None:
+def first_different(everybodys: np.ndarray) -> int | None:
     """The first rank whose sample is not that of rank 0; None if there is none.
 
     Args:

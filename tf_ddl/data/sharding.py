@@ -28,10 +28,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_ddl import errors
 from tf_ddl._base.scoped_value import ScopedValue
 from tf_ddl._native.engine import Engine
-from tf_ddl._tf import callback_scope, private_api
+from tf_ddl._tf import callback_scope, failures, private_api
 from tf_ddl._tf.private_api import InputContext, tf
 from tf_ddl._tf.rows import is_batch, number_of_rows
 from tf_ddl.checks.exchange import gather_numbers
@@ -118,7 +117,7 @@ def note_batches(dataset: tf.data.Dataset, number: int | None, arrays: Sequence[
       arrays: what it was made of, which must be the same on every rank.
     """
     setattr(dataset, _BATCHES, number)
-    setattr(dataset, _SAMPLE, fingerprint.sample(arrays))
+    setattr(dataset, _SAMPLE, fingerprint.of_arrays(arrays))
 
 
 def has_own_length(dataset: tf.data.Dataset) -> bool:
@@ -143,10 +142,10 @@ def _cardinalities(engine: Engine, dataset: tf.data.Dataset, is_common: bool = T
         cardinality = noted
     sample = getattr(dataset, _SAMPLE, None)
     if sample is None:
-        sample = fingerprint.sample(fingerprint.sources(dataset))
+        sample = fingerprint.of_arrays(fingerprint.sources(dataset))
     words = f"distributed a dataset{callback_scope.place()}"
-    mine = [cardinality, *fingerprint.order(dataset), *sample]
-    numbers = gather_numbers(engine, "number of batches, sample of the data", mine, words)
+    mine = [cardinality, *fingerprint.of_shuffles(dataset), *sample]
+    numbers = gather_numbers(engine, mine, "number of batches, sample of the data", words)
     cardinalities = [int(number) for number in numbers[:, 0]]
     if is_common and len(set(cardinalities)) == 1:
         _compare(numbers[:, 1], numbers[:, 2], numbers[:, 3:])
@@ -158,14 +157,14 @@ def _compare(unseeded: np.ndarray, seeds: np.ndarray, samples: np.ndarray) -> No
     where = callback_scope.place()
     if unseeded.any() or (seeds != seeds[0]).any():
         how = "without a seed" if unseeded.any() else "with other seeds"
-        raise errors.InvalidArgumentError(
+        raise failures.mistake(
             f"a dataset{where} is shuffled {how} on each rank, so in other orders. If "
             "it was made before the strategy, make the tf_ddl.DDLStrategy first, or call "
             f"keras.utils.set_random_seed(n), or give shuffle a seed: {synchronized_end.WHAT_TO_DO}"
         )
-    other = fingerprint.differing(samples)
+    other = fingerprint.first_different(samples)
     if other is not None:
-        raise errors.InvalidArgumentError(
+        raise failures.mistake(
             f"rank {other} was given other data than rank 0{where}. If it was drawn, "
             "shuffled or split at random, call keras.utils.set_random_seed(n) first, or draw after "
             "tf_ddl.DDLStrategy() has been made; if it was divided among the ranks by hand, "
@@ -239,7 +238,7 @@ def split(dataset: Any, rank: int, size: int, engine: Engine | None = None) -> A
     cardinalities = [0] if engine is None else _cardinalities(engine, dataset)
     if len(set(cardinalities)) > 1:
         other = next(r for r, number in enumerate(cardinalities) if number != cardinalities[0])
-        raise errors.InvalidArgumentError(
+        raise failures.mistake(
             f"rank 0 was given a dataset of {_in_words(cardinalities[0])}, rank {other} one of "
             f"{_in_words(cardinalities[other])}: {synchronized_end.WHAT_TO_DO}"
         )

@@ -1,4 +1,4 @@
-"""Datasets of which no rank knows how many batches the others have.
+"""Datasets that end together, where no rank knows how many batches the others have.
 
 A rank that came to the end of its data alone would leave the others waiting in the next step. So
 with each batch the ranks tell each other whether they have one. It is the last stage of the
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_ddl._native.engine import Engine
-from tf_ddl._tf import ops
+from tf_ddl._tf import failures, ops
 from tf_ddl._tf.private_api import tf
 from tf_ddl._tf.rows import is_batch_spec, no_rows
 
@@ -225,12 +225,12 @@ def _check(everybodys: tf.Tensor, same: tf.Tensor) -> tf.Operation:
     counts, has, rows = everybodys[:, 0], everybodys[:, 1] > 0, everybodys[:, 2]
     ended = tf.logical_and(tf.reduce_any(has), tf.logical_not(has))
     who = tf.strings.reduce_join(tf.strings.as_string(tf.where(ended)[:, 0]), separator=", ")
-    in_step = tf.debugging.Assert(
+    in_step = failures.check(
         tf.reduce_all(tf.equal(counts, counts[:1])),
-        [
+        tf.constant(
             "the ranks' pipelines are at different batches: what is done after the strategy has "
             "distributed a dataset must not run ahead, so prefetch before that"
-        ],
+        ),
     )
     message = tf.strings.join(
         [
@@ -242,7 +242,7 @@ def _check(everybodys: tf.Tensor, same: tf.Tensor) -> tf.Operation:
         ]
     )
     allowed = tf.logical_or(tf.logical_not(same), tf.logical_not(tf.reduce_any(ended)))
-    same_end = tf.debugging.Assert(allowed, [message])
+    same_end = failures.check(allowed, message)
     other = tf.argmax(tf.cast(tf.not_equal(rows, rows[0]), tf.int32))
     message = tf.strings.join(
         [
@@ -258,7 +258,5 @@ def _check(everybodys: tf.Tensor, same: tf.Tensor) -> tf.Operation:
         ]
     )
     equal = tf.reduce_all(tf.equal(rows, rows[0]))
-    same_rows = tf.debugging.Assert(
-        tf.logical_or(equal, tf.logical_not(tf.reduce_all(has))), [message]
-    )
+    same_rows = failures.check(tf.logical_or(equal, tf.logical_not(tf.reduce_all(has))), message)
     return tf.group(in_step, same_end, same_rows)

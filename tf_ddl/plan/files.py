@@ -11,7 +11,7 @@ import tempfile
 from typing import Any
 
 from tf_ddl import errors
-from tf_ddl._native.engine import Described
+from tf_ddl._native.engine import NetworkDescription
 from tf_ddl.options import Options
 
 from . import cluster_file
@@ -19,7 +19,7 @@ from . import cluster_file
 __all__ = ["describe", "links_as_json", "save_links"]
 
 
-def describe(options: Options) -> Described:
+def describe(options: Options) -> NetworkDescription:
     """What the files say, as the core reads it.
 
     Raises:
@@ -32,7 +32,7 @@ def describe(options: Options) -> Described:
         topology = cluster_file.read(options.topology).topology
     if options.links and pathlib.Path(options.links).exists():
         links = cluster_file.read_links(options.links)
-    return Described(grid, topology, links)
+    return NetworkDescription(grid, topology, links)
 
 
 def save_links(path: str, links: str) -> None:

@@ -54,7 +54,7 @@ def reducing_gradients(
 
 
 @functools.cache
-def _warn_of_lonely_update() -> None:
+def _warn_of_unreduced_update() -> None:
     warnings.warn(
         "an optimizer updates variables of the strategy's scope outside of strategy.run: no "
         "gradient is reduced over the ranks, and every rank computes the whole batch. Distribute "
@@ -136,7 +136,7 @@ class DDLExtended(private_api.StrategyExtended):
         strategy = getattr(variable, "_distribute_strategy", None)
         return isinstance(getattr(strategy, "extended", None), DDLExtended)
 
-    def _take_in(self, model: Any) -> None:
+    def _adopt_untrained(self, model: Any) -> None:
         """Lets variables of a Keras model that nothing trains join, wherever they were made.
 
         Such as those of a `Normalization` that was adapted before the model was made. That they are
@@ -166,12 +166,12 @@ class DDLExtended(private_api.StrategyExtended):
 
     def _call_for_each_replica(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         called = _called.get()
-        state = Step(self.engine, fn if called is None else called, (args, kwargs))
-        if state.keras_step == "train" and self.engine.size > 1:
-            self._take_in(getattr(state.fn, "__self__", None))
-        self.first_step.before(state)
+        step = Step(self.engine, fn if called is None else called, (args, kwargs))
+        if step.keras_step == "train" and self.engine.size > 1:
+            self._adopt_untrained(getattr(step.fn, "__self__", None))
+        self.first_step.before(step)
         with (
-            state.entered(),
+            step.entered(),
             ops.recording() as recorded,
             tf.device(self._device),
             DDLReplicaContext(self._container_strategy()),
@@ -179,27 +179,27 @@ class DDLExtended(private_api.StrategyExtended):
             private_api.VariableWatcher() as watcher,
         ):
             if self.engine.size > 1:
-                args, kwargs = state.inputs()
-                if state.keras_step in ("train", "test"):
-                    state.note_rows()
-            with state.compiling(), in_program_order(self.engine):
+                args, kwargs = step.inputs()
+                if step.keras_step in ("train", "test"):
+                    step.note_rows()
+            with step.compiling(), in_program_order(self.engine):
                 result = fn(*args, **kwargs)
-            if state.keras_step == "predict" and self.engine.size > 1:
-                result = state.without_added_row(result)
+            if step.keras_step == "predict" and self.engine.size > 1:
+                result = step.without_added_row(result)
         check_origin(watcher.watched_variables(), self.is_own)
-        self.first_step.after(state, recorded)
-        if state.graph is None:
+        self.first_step.after(step, recorded)
+        if step.graph is None:
             # A tf.function shows what it assigns only when it is traced, in its first call.
-            known = self._assigned_by.setdefault(state.identity, ({}, {}))
-            for seen, now in zip(known, (state.assigned, state.statistics)):
+            known = self._assigned_by.setdefault(step.identity, ({}, {}))
+            for seen, now in zip(known, (step.assigned, step.statistics)):
                 seen.update(now)
                 now.update(seen)
         with tf.device(self._device):
-            average_statistics(self.engine, state)
-            self._check.now_and_then(list(state.assigned.values()), state.identity)
+            average_statistics(self.engine, step)
+            self._check.now_and_then(list(step.assigned.values()), step.identity)
         return result
 
-    def after_lonely_update(self, optimizer: Any, variables: list[Any]) -> None:
+    def after_unreduced_update(self, optimizer: Any, variables: list[Any]) -> None:
         """After an optimizer's update outside of `run`, where gradients are not reduced.
 
         That is right if all ranks compute the same, but no faster than one. If not, replicas drift.
@@ -207,9 +207,9 @@ class DDLExtended(private_api.StrategyExtended):
         Raises:
           tf.errors.InvalidArgumentError: the variables have come to differ between ranks.
         """
-        _warn_of_lonely_update()
+        _warn_of_unreduced_update()
         with tf.device(self._device):
-            self._check.now_and_then(variables, ("lonely update", id(optimizer)))
+            self._check.now_and_then(variables, ("unreduced update", id(optimizer)))
 
     def compare(self, variables: list[Any]) -> None:
         """Compares the ranks' values of these variables.
@@ -248,11 +248,11 @@ class DDLExtended(private_api.StrategyExtended):
     def _replica_ctx_all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:
         del options
         names, of_this_batch, must_be_finite = _gradients.get()
-        state = current_step()
+        step = current_step()
         contributes: Any = True
-        if of_this_batch and state is not None and state.keras_step:
-            contributes = state.has_rows()
-        is_graph = not (tf.executing_eagerly() or is_compiled(state))
+        if of_this_batch and step is not None and step.keras_step:
+            contributes = step.has_rows()
+        is_graph = not (tf.executing_eagerly() or is_compiled(step))
         if names is not None and is_graph and self.engine.size > 1:
             gradient_order.compute_early(tf.nest.flatten(value))
         return collectives.all_reduce(

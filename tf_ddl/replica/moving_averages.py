@@ -16,14 +16,14 @@ from tf_ddl.replica.step import Step
 __all__ = ["average_statistics"]
 
 
-def average_statistics(engine: Engine, state: Step) -> None:
+def average_statistics(engine: Engine, step: Step) -> None:
     """Averages the statistics that a training step has assigned."""
-    variables = list(state.statistics.values())
-    if engine.size == 1 or not variables or not state.assigned:
+    variables = list(step.statistics.values())
+    if engine.size == 1 or not variables or not step.assigned:
         return
     values = [local_value(variable) for variable in variables]
     names = [display_name(variable) for variable in variables]
-    weight = state.weight() if state.keras_step else None
+    weight = step.weight() if step.keras_step else None
     if weight is None:
         averages = collectives.all_reduce(engine, values, "mean", names=names)
     else:

@@ -17,10 +17,10 @@ import random
 
 import numpy as np
 
-from tf_ddl._native.engine import Engine, TensorSpec
+from tf_ddl._native.engine import Engine
 from tf_ddl._tf import private_api
 from tf_ddl._tf.private_api import tf
-from tf_ddl.checks.agreement import gather_texts
+from tf_ddl.checks.exchange import broadcast_numbers, gather_texts
 
 __all__ = ["agree", "common_seed", "in_run", "of_rank"]
 
@@ -37,13 +37,9 @@ def agree(engine: Engine) -> None:
     if engine.size == 1:
         return
     _share_generators(engine)
-    seed = np.frombuffer(os.urandom(8), dtype=np.int64).copy()
-    group = engine.register_group(
-        "tf_ddl random seed", "broadcast", [TensorSpec("random seed", "int64", (1,))]
-    )
-    engine.broadcast(group, seed, seed, 1)
+    (seed,) = broadcast_numbers(engine, [int.from_bytes(os.urandom(4), "little")], "random seed")
     if private_api.global_seed() is None:
-        _agreed = int(seed[0]) & 0x7FFFFFFF
+        _agreed = seed & 0x7FFFFFFF
         tf.random.set_seed(_agreed)
 
 

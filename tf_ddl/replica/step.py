@@ -1,4 +1,4 @@
-"""What is known while `strategy.run` runs its function, or traces it."""
+"""One call of `strategy.run`: the step's inputs, its rows, and what it assigns."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Step:
         """Makes this the thread's current step."""
         return _current.set(self)
 
-    def _can_be_used_here(self) -> bool:
+    def _inputs_are_reachable(self) -> bool:
         """Whether ops added now can use what was computed from the inputs of the call."""
         if self.graph is None or tf.executing_eagerly():
             return self.graph is None and tf.executing_eagerly()
@@ -103,7 +103,7 @@ class Step:
           int where it is known, else an int64 scalar. None if there is no such tensor, or if a
           function is being traced that will outlive this call.
         """
-        if not self._can_be_used_here():
+        if not self._inputs_are_reachable():
             return None
         if not self._rows_known:
             with private_api.building_in(self.graph):
@@ -137,7 +137,7 @@ class Step:
         with private_api.building_in(self.graph):
             return rows > 0
 
-    def with_a_row(self) -> Any:
+    def _with_a_row(self) -> Any:
         """The inputs; if this rank has no rows, with one row instead: zeros, if none was kept.
 
         Layers are not made for batches without rows: means are NaN, and TensorFlow's convolutions
@@ -159,7 +159,7 @@ class Step:
     def inputs(self) -> Any:
         """What the function is called with: in a Keras step at least one row, else this rank's."""
         if self.keras_step:
-            return self.with_a_row()
+            return self._with_a_row()
         if not self._is_share:
             return self._inputs
         return tf.nest.map_structure(self._own_rows_of, self._inputs)
@@ -220,11 +220,11 @@ def jit_compile_of(model: Any) -> bool:
     return getattr(model, "jit_compile", False) is True
 
 
-def is_compiled(state: Step | None) -> bool:
+def is_compiled(step: Step | None) -> bool:
     """Whether XLA compiles what it can of a step, of a model with compile(jit_compile=True)."""
-    if state is None or not state.keras_step or state.graph is None:
+    if step is None or not step.keras_step or step.graph is None:
         return False
-    return jit_compile_of(getattr(state.fn, "__self__", None))
+    return jit_compile_of(getattr(step.fn, "__self__", None))
 
 
 def last_rows(model: Any) -> int:

@@ -24,6 +24,7 @@ from tf_ddl.replica.step import current_step, in_replica_context
 __all__ = [
     "adopt",
     "are_made_alone",
+    "is_adopted",
     "made_here_alone",
     "synchronized",
 ]
@@ -76,6 +77,11 @@ def adopt(variable: Any, engine: Engine) -> Any:
     return variable
 
 
+def is_adopted(variable: Any) -> bool:
+    """Whether a variable has the behaviour described above."""
+    return isinstance(variable, _Mirrored)
+
+
 @functools.cache
 def _subclass(base: type, on_read: bool) -> type:
     mixin = _SyncOnRead if on_read else _Mirrored
@@ -91,20 +97,20 @@ def _subclass(base: type, on_read: bool) -> type:
 class _Mirrored:
     """A variable that is meant to be equal on every rank; assignments are noted for the check."""
 
-    def _if_meaningful(self: Any, value: Any, otherwise: Callable[[], Any]) -> Any:
+    def _value_or_neutral(self: Any, value: Any, otherwise: Callable[[], Any]) -> Any:
         """What a rank without rows may assign to a metric or a statistic: `otherwise()`.
 
         In a Keras step it computes with a row that was added, and nothing of that may stay.
         Elsewhere, only what is not finite is replaced, such as the mean of no rows.
         """
-        state = current_step()
-        if state is None or not self._follows_data() or private_api.in_update():
+        step = current_step()
+        if step is None or not self._follows_data() or private_api.in_update():
             return value
-        has_rows = state.has_rows()
+        has_rows = step.has_rows()
         if has_rows is True:
             return value
         value = tf.convert_to_tensor(value, dtype=self.dtype)
-        if not state.keras_step:
+        if not step.keras_step:
             if not self.dtype.is_floating:
                 return value
             has_rows = tf.math.is_finite(value) | has_rows
@@ -123,29 +129,29 @@ class _Mirrored:
         return self._follows_data()
 
     def _note_assignment(self: Any) -> None:
-        state = current_step()
-        if state is None:
+        step = current_step()
+        if step is None:
             if self.trainable or getattr(self, "_tf_ddl_optimizer", False):
                 callback_scope.note_assignment(self)
             return
         if self.trainable:
-            state.assigned[id(self)] = self
+            step.assigned[id(self)] = self
         elif self._is_averaged() and not private_api.in_update():
-            state.statistics[id(self)] = self
+            step.statistics[id(self)] = self
 
     def assign(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_assignment()
-        value = self._if_meaningful(value, lambda: local_value(self))
+        value = self._value_or_neutral(value, lambda: local_value(self))
         return super().assign(value, *args, **kwargs)  # type: ignore[misc]
 
     def assign_add(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_assignment()
-        delta = self._if_meaningful(delta, lambda: tf.zeros([], self.dtype))
+        delta = self._value_or_neutral(delta, lambda: tf.zeros([], self.dtype))
         return super().assign_add(delta, *args, **kwargs)  # type: ignore[misc]
 
     def assign_sub(self: Any, delta: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_assignment()
-        delta = self._if_meaningful(delta, lambda: tf.zeros([], self.dtype))
+        delta = self._value_or_neutral(delta, lambda: tf.zeros([], self.dtype))
         return super().assign_sub(delta, *args, **kwargs)  # type: ignore[misc]
 
 

@@ -6,7 +6,6 @@ import ctypes
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from tf_ddl._native import library
 
@@ -90,15 +89,13 @@ class Outcome:
 
 
 @functools.cache
-def _function() -> Any:
-    function = library.load().ddl_simulate
+def _declare() -> None:
     i64, f64, ref = ctypes.c_int64, ctypes.c_double, ctypes.POINTER
-    function.restype = ctypes.c_int
-    function.argtypes = [
+    arguments = [
         ref(_Cluster), ref(_Engine), ctypes.c_int32, ref(i64), ref(f64), ref(f64),
         ref(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_size_t,
     ]  # fmt: skip
-    return function
+    library.declare({"ddl_simulate": (ctypes.c_int, arguments)})
 
 
 def simulate(cluster: Cluster, engine: Engine, gradients: Sequence[tuple[int, float]]) -> Outcome:
@@ -113,7 +110,7 @@ def simulate(cluster: Cluster, engine: Engine, gradients: Sequence[tuple[int, fl
     Raises:
       InvalidArgumentError: the plan cannot be made for this cluster; says why.
     """
-    _function()
+    _declare()
     alphas = [rail.latency_us * 1e-6 for rail in cluster.rails]
     betas = [1e-9 / rail.gb_per_s for rail in cluster.rails]
     rails = len(cluster.rails)

@@ -203,7 +203,7 @@ def test_killed_in_the_middle_of_fit():
         results = workers.wait(GONE_WITHIN, ranks=[0, 2])
         for result in results:
             name, when = raised(result)
-            assert name == "UnavailableError"
+            assert name == "PeerLostError"
             assert when - killed < LOST_WITHIN
             assert "rank 1" in result.stdout
             assert result.returncode == 5
@@ -238,7 +238,7 @@ def test_ddlrun_is_gone_soon_after_a_rank_is_killed_in_fit(tmp_path):
     assert not any(is_running(pid) for pid in pids.values())
     for rank in (0, 2):
         said = [line for line in out.splitlines() if line.startswith(f"[{rank}]")]
-        (line,) = [line for line in said if "raised UnavailableError" in line]
+        (line,) = [line for line in said if "raised PeerLostError" in line]
         assert float(line.split()[3]) - killed < LOST_WITHIN
         assert any("lost" in line and "rank 1" in line for line in said), said
     assert "ddlrun: rank 1 failed first: killed by signal 9 (SIGKILL)" in err

@@ -63,7 +63,7 @@ def test_collectives_work_without_it():
 def test_importing_the_package_or_the_launcher_does_not_load_it():
     script = """
         import sys
-        import tf_ddl, tf_ddl.run, tf_ddl.cluster, tf_ddl.notebook, tf_ddl.collective
+        import tf_ddl, tf_ddl.run, tf_ddl.launcher.join, tf_ddl.launcher.notebook, tf_ddl.collective
         tf_ddl.launch
         assert not {"tensorflow", "keras"} & set(sys.modules)
     """

@@ -123,24 +123,24 @@ def mistakes():
     refused("has no weights yet", call=lambda: strategy.check(unbuilt))
 
     # --- Updates outside of `run`, where nothing is reduced, with data of the rank's own.
-    for lonely_way in (lambda function: function, tf.function):
+    for way in (lambda function: function, tf.function):
         with strategy.scope():
-            lonely = keras.Sequential(
+            unreduced = keras.Sequential(
                 [keras.layers.Input([3]), keras.layers.Dense(1, name="alone")]
             )
             optimizer = keras.optimizers.SGD(0.1)
         mine = tf.constant(x[rank * 4 : rank * 4 + 4])
 
-        def update(lonely=lonely, optimizer=optimizer, mine=mine):
+        def update(unreduced=unreduced, optimizer=optimizer, mine=mine):
             with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(lonely(mine))
-            weights = lonely.trainable_variables
+                loss = tf.reduce_mean(unreduced(mine))
+            weights = unreduced.trainable_variables
             optimizer.apply(tape.gradient(loss, weights), weights)
 
         refused(
             "drifted apart: on rank 0 and rank 1",
             "alone/kernel",
-            call=lonely_way(update),
+            call=way(update),
             error=tf.errors.InvalidArgumentError,
         )
 

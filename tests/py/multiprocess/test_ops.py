@@ -154,7 +154,7 @@ def test_a_cancelled_step_does_not_leave_others_waiting():
     first, second = results
     assert second.returncode == 7 and first.returncode == 7, workers.describe()
     assert "InvalidArgumentError" in second.stdout and "had enough" in second.stdout
-    assert "UnavailableError after 0." in first.stdout and "rank 1" in first.stdout
+    assert "PeerLostError after 0." in first.stdout and "rank 1" in first.stdout
     took = float(second.stdout.split("after ")[1].split(" s")[0])
     assert 1.5 < took < 6.0
 

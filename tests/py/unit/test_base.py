@@ -29,7 +29,7 @@ def test_sizes(text: str, size: int, name: str) -> None:
     assert size_in_words(size) == name
 
 
-@pytest.mark.parametrize("text", ["", "MB", "-4", "2k", "4 KiX", "1e3"])
+@pytest.mark.parametrize("text", ["", "MB", "-4", "2k", "4 KiX", "1e3", "1.5"])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a size"):
         size_argument(text)

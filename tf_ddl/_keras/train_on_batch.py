@@ -7,9 +7,9 @@ from typing import Any
 
 from keras.src.utils.python_utils import pythonify_logs
 
-from tf_ddl._keras.trainer import extended_of
+from tf_ddl._keras.under_strategy import extended_of, of_trainer
 
-__all__ = ["WRAPPERS"]
+__all__ = ["ADAPTERS"]
 
 
 def _on_batch(original: Callable[..., Any], model: Any, args: Any, return_dict: bool) -> Any:
@@ -45,8 +45,7 @@ def _test_on_batch(
     return _on_batch(original, model, (x, y, sample_weight), return_dict)
 
 
-_TRAINER = "keras.src.backend.tensorflow.trainer"
-WRAPPERS = {
-    (_TRAINER, "TensorFlowTrainer.train_on_batch"): _train_on_batch,
-    (_TRAINER, "TensorFlowTrainer.test_on_batch"): _test_on_batch,
-}
+ADAPTERS = (
+    *of_trainer("train_on_batch", _train_on_batch),
+    *of_trainer("test_on_batch", _test_on_batch),
+)
