@@ -23,6 +23,36 @@ LAYERS: dict[str, set[str]] = {
     "ops": {"base"},
     "kernels": {"base", "engine"},
 }
+#: What each folder of tf_ddl/, and each module beside them, may import from, besides itself.
+PYTHON_LAYERS: dict[str, set[str]] = {
+    "version": set(),
+    "errors": set(),
+    "_base": {"errors"},
+    "options": {"_base", "errors"},
+    "_native": {"errors", "options", "version"},
+    "plan": {"_base", "_native", "errors", "options"},
+    "launcher": {"_base", "_native", "errors", "options", "plan"},
+    "collective": {"_native", "errors", "launcher", "options", "plan"},
+    "_tf": {"_base", "_native", "errors"},
+    "checks": {"_base", "_native", "_tf", "options"},
+    "data": {"_base", "_native", "_tf", "checks"},
+    "replica": {"_base", "_native", "_tf", "checks", "data", "errors", "launcher", "options"},
+    "_keras": {"_base", "_native", "_tf", "checks", "data", "errors", "replica"},
+    "strategy": {
+        "_keras", "_native", "_tf", "checks", "errors", "launcher", "options", "plan", "replica",
+    },
+    "keras": {"errors"},
+    "run": {"_native", "errors", "launcher", "options", "version"},
+    "bench": {"_base", "_native", "collective", "version"},
+    "simulate": {"_base", "_native", "errors"},
+    "examples": set(),
+}  # fmt: skip
+#: What only some of them may import.
+LIBRARIES = {
+    "tensorflow": {"_tf"},
+    "keras": {"_keras", "checks", "examples", "keras"},
+    "ctypes": {"_native", "bench", "launcher", "simulate"},
+}
 #: The only folders that may include TensorFlow's headers.
 TENSORFLOW_FOLDERS = {"ops", "kernels"}
 #: The only Python module that may import tensorflow.python.*.
@@ -59,14 +89,17 @@ def find_cycle(graph: dict[str, set[str]]) -> list[str]:
     return next((cycle for node in sorted(graph) if (cycle := search(node, []))), [])
 
 
-def _imports(path: Path) -> set[str]:
-    """Every module that a Python file imports, anywhere in it."""
+def _imports(path: Path, package: str = "") -> set[str]:
+    """Every module that a Python file imports, anywhere in it; relatively only if in `package`."""
     modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 1 and package:
+            base = f"{package}.{node.module}" if node.module else package
+            modules |= {f"{base}.{alias.name}" for alias in node.names}
     return modules
 
 
@@ -98,6 +131,106 @@ def test_layers_have_no_cycles(root: Path) -> None:
     for what, graph in [("LAYERS", LAYERS), ("the includes", included)]:
         cycle = find_cycle(graph)
         assert not cycle, f"a cycle in {what}: {' -> '.join(cycle)}"
+
+
+def _python_files(root: Path) -> list[tuple[Path, str]]:
+    """Python's sources, each with its layer; `tf_ddl` itself imports all that it exports."""
+    package = root / "tf_ddl"
+    files = [path for path in package.rglob("*.py") if path.name != "_build_config.py"]
+    layers = [(path, path.relative_to(package).parts[0].removesuffix(".py")) for path in files]
+    assert len(layers) > 80
+    return [(path, layer) for path, layer in layers if layer != "__init__"]
+
+
+def _imported_layers(path: Path, layer: str) -> set[str]:
+    parts = [name.split(".") for name in _imports(path)]
+    imported = {names[1] for names in parts if names[0] == "tf_ddl" and len(names) > 1}
+    return imported & set(PYTHON_LAYERS) - {layer}
+
+
+def test_every_python_module_is_in_a_known_layer(root: Path) -> None:
+    assert {layer for _, layer in _python_files(root)} == set(PYTHON_LAYERS)
+
+
+def test_python_layers_import_only_what_is_below(root: Path) -> None:
+    wrong = [
+        f"{path.relative_to(root)} imports {imported}"
+        for path, layer in _python_files(root)
+        for imported in _imported_layers(path, layer) - PYTHON_LAYERS[layer]
+    ]
+    assert not wrong
+
+
+def test_python_layers_use_all_that_they_may(root: Path) -> None:
+    imported: dict[str, set[str]] = {layer: set() for layer in PYTHON_LAYERS}
+    for path, layer in _python_files(root):
+        imported[layer] |= _imported_layers(path, layer)
+    assert imported == PYTHON_LAYERS
+
+
+def test_python_layers_have_no_cycles(root: Path) -> None:
+    cycle = find_cycle(PYTHON_LAYERS)
+    assert not cycle, f"a cycle: {' -> '.join(cycle)}"
+
+
+def test_python_modules_have_no_cycles(root: Path) -> None:
+    """Within folders, too, and wherever in a module the import is."""
+    files = [path for path in (root / "tf_ddl").rglob("*.py") if path.name != "_build_config.py"]
+    names = {".".join(path.relative_to(root).with_suffix("").parts): path for path in files}
+    modules = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    graph = {}
+    for name, path in modules.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        graph[name] = {
+            used if used in modules else used.rpartition(".")[0]
+            for used in _imports(path, package)
+            if used in modules or used.rpartition(".")[0] in modules
+        } - {name, "tf_ddl"}
+    cycle = find_cycle(graph)
+    assert not cycle, f"a cycle: {' -> '.join(cycle)}"
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_who_imports(root: Path, library: str) -> None:
+    users = {
+        layer
+        for path, layer in _python_files(root)
+        if any(name.partition(".")[0] == library for name in _imports(path))
+    }
+    assert users == LIBRARIES[library]
+
+
+def _drawn(root: Path) -> tuple[list[set[str]], list[set[str]]]:
+    """The rows of the picture in docs/architecture.md, from the top: Python's layers, and C++'s."""
+    page = (root / "docs" / "architecture.md").read_text()
+    rows = [re.split(r" \|  | ?-+> ", row) for row in page.split("```")[1].splitlines()[3:]]
+    names = [[set(part.partition("#")[0].split()) for part in row] for row in rows]
+    return [row[0] for row in names], [row[1] for row in names if len(row) > 1]
+
+
+def test_what_the_picture_shows_is_so(root: Path) -> None:
+    for rows, layers in zip(_drawn(root), (PYTHON_LAYERS, LAYERS)):
+        rows = [row & set(layers) for row in rows]
+        assert sorted(name for row in rows for name in row) == sorted(layers)
+        below: set[str] = set()
+        for row in reversed(rows):
+            for name in row:
+                assert layers[name] <= below, f"{name} uses what is not drawn below it"
+            below |= row
+
+
+@pytest.mark.parametrize(("heading", "layers"), [("Python's", PYTHON_LAYERS), ("C++'s", LAYERS)])
+def test_what_the_tables_say_is_so(root: Path, heading: str, layers: dict[str, set[str]]) -> None:
+    page = (root / "docs" / "architecture.md").read_text()
+    section = page.partition(f"## {heading} layers\n")[2].partition("\n## ")[0]
+    table = section.partition("| uses |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    said: dict[str, set[str]] = {}
+    for row in table:
+        names, *_, uses = row.strip("|").split("|")
+        used = set(uses.replace(",", " ").split())
+        for name in re.findall(r"`(\w+)`", names):
+            said[name] = set(said) if "above" in used else used
+    assert said == layers
 
 
 def test_cmake_lists_layers_from_the_bottom_up(root: Path) -> None:
