@@ -106,7 +106,7 @@ void Group::Layout(Call* call) {
   }
 }
 
-void Group::Add(Call* call, int index, Arrival arrival) {
+void Group::Add(Call* call, int index, TensorArrival arrival) {
   call->arrivals[index] = std::move(arrival);
   call->arrived[index] = true;
   ++call->num_arrived;

@@ -19,7 +19,7 @@
 namespace tf_ddl {
 
 // A tensor that has become ready on this rank.
-struct Arrival {
+struct TensorArrival {
   const void* in = nullptr;
   void* out = nullptr;
   int64_t count = 0;
@@ -32,8 +32,8 @@ struct Arrival {
 struct Call {
   uint64_t number = 0;
   Clock::time_point first_arrival;
-  std::vector<Arrival> arrivals;  // by tensor; done is empty until it arrives
-  std::vector<bool> arrived;      // by tensor
+  std::vector<TensorArrival> arrivals;  // by tensor; done is empty until it arrives
+  std::vector<bool> arrived;            // by tensor
   int num_arrived = 0;
   std::shared_ptr<const BucketLayout> layout;  // null until rank 0 has said what is needed for it
   std::vector<int> missing;                    // by bucket: tensors that have not arrived
@@ -68,7 +68,7 @@ class Group {
   Call* CallOfNext(int index, Recorder* recorder);
   Call* FindCall(uint64_t number);
   // Notes the arrival.
-  void Add(Call* call, int index, Arrival arrival);
+  void Add(Call* call, int index, TensorArrival arrival);
   // Buckets of `call` that have all their tensors and were not taken yet; marks them taken.
   std::vector<int> TakeComplete(Call* call);
   // A bucket is finished; returns true when it was the call's last, which is then forgotten.

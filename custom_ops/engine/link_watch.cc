@@ -20,7 +20,7 @@ constexpr double kWell = 0.75;
 // While a link is slow, plans are made anew when its rate changes by this factor.
 constexpr double kOther = 1.5;
 // How fast the relation of the rails follows what is seen.
-constexpr double kFollow = 0.5;
+constexpr double kFollowRails = 0.5;
 // Rails whose relation is off by this much need other shares.
 constexpr double kOffBalance = 0.05;
 
@@ -129,7 +129,7 @@ bool LinkWatch::UpdateRails(const std::vector<double>& usual) {
   for (size_t rail = 0; rail < usual.size(); ++rail) {
     const double scale = usual[fastest] / usual[rail];
     double& seen = rail_seen_[rail];
-    seen = seen == 0 ? scale : seen + (scale - seen) * kFollow;
+    seen = seen == 0 ? scale : seen + (scale - seen) * kFollowRails;
     if (std::abs(seen / rail_scale_[rail] - 1) > kOffBalance) {
       rail_scale_[rail] = seen;
       changed = true;

@@ -30,7 +30,7 @@ void ProgressEngine::AddGroup(std::unique_ptr<Group> group) {
   }
 }
 
-void ProgressEngine::AddArrival(Group* group, int index, Arrival arrival) {
+void ProgressEngine::AddArrival(Group* group, int index, TensorArrival arrival) {
   recorder_.TensorArrived();
   Call* call = group->CallOfNext(index, &recorder_);
   group->Add(call, index, std::move(arrival));
@@ -105,7 +105,7 @@ void ProgressEngine::StartBucket(Group* group, Call* call, int bucket) {
   std::vector<TensorSegment> segments;
   int64_t count = 0;
   for (int index : members) {
-    const Arrival& arrival = call->arrivals[index];
+    const TensorArrival& arrival = call->arrivals[index];
     segments.push_back({arrival.in, arrival.out, arrival.count});
     count += arrival.count;
   }
@@ -151,7 +151,7 @@ void ProgressEngine::StartCollective(Group* group, Call* call, int bucket,
 // First everybody's counts, then the data, once the place for it is known.
 void ProgressEngine::StartGather(Group* group, Call* call) {
   const uint64_t number = call->number;
-  Arrival* arrival = &call->arrivals[0];
+  TensorArrival* arrival = &call->arrivals[0];
   call->gathered_counts.assign(size_, 0);
   call->gathered_counts[rank_] = arrival->count;
   std::vector<TensorSegment> segments;
@@ -160,7 +160,7 @@ void ProgressEngine::StartGather(Group* group, Call* call) {
     recorder_.CollectiveEnded(NowNanos());
     --in_flight_;
     Call* call = group->FindCall(number);
-    Arrival* arrival = &call->arrivals[0];
+    TensorArrival* arrival = &call->arrivals[0];
     void* out = nullptr;
     const Status status = arrival->allocate(call->gathered_counts, &out);
     if (!status.ok()) {

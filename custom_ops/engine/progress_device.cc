@@ -24,7 +24,7 @@ constexpr int64_t kUsualPart = 4;
 
 void ProgressEngine::AllReduceOnDevice(uint64_t group, int index, const void* in, void* out,
                                        int64_t count, void* stream, Done done) {
-  Arrival arrival{in, out, count, std::move(done), nullptr, nullptr};
+  TensorArrival arrival{in, out, count, std::move(done), nullptr, nullptr};
   Status status = health();
   if (status.ok() && device_ == nullptr) {
     status = FailedPrecondition("this job has no communicator for GPU memory");
@@ -90,7 +90,7 @@ void ProgressEngine::StartDeviceBucket(const DeviceTurn& turn) {
   int64_t count = 0;
   std::vector<Done> dones;
   for (int index : members) {
-    Arrival& arrival = call->arrivals[index];
+    TensorArrival& arrival = call->arrivals[index];
     if (arrival.count > 0) {
       collective->segments.push_back({arrival.in, arrival.out, arrival.count});
       collective->ready.push_back(std::move(arrival.ready));

@@ -86,7 +86,7 @@ Status ProgressEngine::RegisterGroup(const GroupSpec& spec, uint64_t* group) {
   return OkStatus();
 }
 
-void ProgressEngine::Submit(CollectiveKind kind, uint64_t group, int index, Arrival arrival) {
+void ProgressEngine::Submit(CollectiveKind kind, uint64_t group, int index, TensorArrival arrival) {
   std::shared_ptr<const GroupSpec> spec;
   Status status = table_.Check(group, kind, arrival.ready != nullptr, index, arrival.count, &spec);
   if (status.ok()) {

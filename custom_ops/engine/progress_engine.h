@@ -72,7 +72,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   struct Submission {
     uint64_t group = 0;
     int index = 0;
-    Arrival arrival;
+    TensorArrival arrival;
     std::unique_ptr<Group> new_group;
   };
 
@@ -82,7 +82,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
     int64_t at = 0;  // nanoseconds
   };
 
-  void Submit(CollectiveKind kind, uint64_t group, int index, Arrival arrival);
+  void Submit(CollectiveKind kind, uint64_t group, int index, TensorArrival arrival);
   // Of the device communicator's thread.
   void DeviceBucketEnded(const DeviceBucket& bucket, const Status& status);
   void WakeUnlessLent();
@@ -96,7 +96,7 @@ class ProgressEngine : public Engine, public CommunicatorEvents {
   void DriveUntil(const std::function<bool()>& finished);
   bool DrainInbox();
   void AddGroup(std::unique_ptr<Group> group);
-  void AddArrival(Group* group, int index, Arrival arrival);
+  void AddArrival(Group* group, int index, TensorArrival arrival);
   void AnnounceOrder(Group* group);
   void Confirm(int peer, uint64_t sequence, const GroupSpec& spec);
   void OnAgreed(uint64_t sequence);

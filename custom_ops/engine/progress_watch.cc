@@ -85,7 +85,7 @@ void ProgressEngine::FailEverything() {
   communicator_->Close(failed ? failure_ : OkStatus());
   for (auto& entry : groups_) {
     for (const auto& call : entry.second->calls()) {
-      for (Arrival& arrival : call->arrivals) {
+      for (TensorArrival& arrival : call->arrivals) {
         if (arrival.done) std::exchange(arrival.done, nullptr)(failure_);
       }
     }

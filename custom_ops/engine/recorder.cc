@@ -10,9 +10,9 @@ namespace tf_ddl {
 namespace {
 
 constexpr size_t kKeptCalls = 256;
-constexpr size_t kKeptSizes = 1024;
+constexpr size_t kKeptBuckets = 1024;
 
-std::string Seconds(int64_t nanos) {
+std::string SecondsText(int64_t nanos) {
   char text[32];
   std::snprintf(text, sizeof text, "%.9f", static_cast<double>(nanos) * 1e-9);
   return text;
@@ -89,7 +89,7 @@ void Recorder::CollectiveEnded(int64_t now) {
 
 void Recorder::BucketTook(const std::string& plan, int64_t bytes, int64_t nanos) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (buckets_.size() >= kKeptSizes && buckets_.count({plan, bytes}) == 0) return;
+  if (buckets_.size() >= kKeptBuckets && buckets_.count({plan, bytes}) == 0) return;
   Times& times = buckets_[{plan, bytes}];
   ++times.count;
   times.nanos += nanos;
@@ -102,7 +102,7 @@ std::string Recorder::BucketsJson() const {
     if (text.size() > 1) text += ",";
     text += "{\"plan\":" + JsonQuoted(key.first) + ",\"bytes\":" + std::to_string(key.second) +
             ",\"count\":" + std::to_string(times.count) +
-            ",\"seconds\":" + Seconds(times.nanos / times.count) + "}";
+            ",\"seconds\":" + SecondsText(times.nanos / times.count) + "}";
   }
   return text + "]";
 }
@@ -112,7 +112,7 @@ std::string Recorder::StatsJson(const std::string& identity) const {
   const int64_t busy = busy_nanos_ + (in_flight_ > 0 ? NowNanos() - busy_since_ : 0);
   std::ostringstream text;
   text << "{" << identity << "\"tensors\":" << tensors_ << ",\"collectives\":" << collectives_
-       << ",\"bytes_reduced\":" << bytes_ << ",\"busy_seconds\":" << Seconds(busy)
+       << ",\"bytes_reduced\":" << bytes_ << ",\"busy_seconds\":" << SecondsText(busy)
        << ",\"plans\":{";
   bool first = true;
   for (const auto& plan : plans_) {
@@ -130,15 +130,15 @@ std::string Recorder::TimelineJson() const {
     if (text.size() > 1) text += ",";
     text += "{\"group\":" + JsonQuoted(call->group) + ",\"call\":" + std::to_string(call->number) +
             ",\"tensors\":" + JsonList(call->tensors, JsonQuoted) +
-            ",\"arrived\":" + JsonList(call->arrived, Seconds) + ",\"buckets\":" +
+            ",\"arrived\":" + JsonList(call->arrived, SecondsText) + ",\"buckets\":" +
             JsonList(call->buckets,
                      [](const CallRecord::Bucket& bucket) {
                        return "{\"tensors\":" +
                               JsonList(bucket.tensors, [](int i) { return std::to_string(i); }) +
                               ",\"bytes\":" + std::to_string(bucket.bytes) +
                               ",\"plan\":" + JsonQuoted(bucket.plan) +
-                              ",\"started\":" + Seconds(bucket.started) +
-                              ",\"ended\":" + Seconds(bucket.ended) + "}";
+                              ",\"started\":" + SecondsText(bucket.started) +
+                              ",\"ended\":" + SecondsText(bucket.ended) + "}";
                      }) +
             "}";
   }

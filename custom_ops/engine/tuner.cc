@@ -10,7 +10,7 @@ namespace {
 // An alternative must be better than the setting so far by this part.
 constexpr double kBetter = 0.05;
 // Results that have not come after so many epochs do not come any more.
-constexpr uint64_t kPatience = 4;
+constexpr uint64_t kEpochsToWait = 4;
 
 const char* const kNames[] = {"plan", "bucket_bytes", "chunk_bytes", "sockets"};
 
@@ -85,7 +85,7 @@ void Tuner::Measured(uint64_t epoch, double seconds) {
 void Tuner::EndStage(uint64_t epoch) {
   const bool all = std::all_of(trials_.begin(), trials_.end(),
                                [](const Trial& trial) { return trial.seconds >= 0; });
-  if (!all && epoch < trials_.back().epoch + kPatience) return;  // wait for the rest
+  if (!all && epoch < trials_.back().epoch + kEpochsToWait) return;  // wait for the rest
   const Trial* best = &trials_[0];
   for (const Trial& trial : trials_) {
     if (trial.seconds >= 0 && best->seconds >= 0 && trial.seconds < best->seconds) best = &trial;

@@ -48,7 +48,7 @@ class Run {
     return receives_[static_cast<size_t>(from) * size_ + to];
   }
   const std::vector<Round>& Rounds(int rank) const { return plans_[rank].lanes[lane_].rounds; }
-  std::string Here(int rank) const { return Place(rank, lane_, ranks_[rank].round); }
+  std::string Here(int rank) const { return PlaceName(rank, lane_, ranks_[rank].round); }
 
   Status RunLane(size_t lane, CheckReport* report) {
     lane_ = lane;

@@ -113,7 +113,7 @@ Status CheckLanesApart(const Plan& plan) {
 
 }  // namespace
 
-std::string Place(int rank, size_t lane, size_t round) {
+std::string PlaceName(int rank, size_t lane, size_t round) {
   return "rank " + std::to_string(rank) + ", lane " + std::to_string(lane) + ", round " +
          std::to_string(round);
 }
@@ -139,11 +139,11 @@ Status CheckShape(const std::vector<Plan>& plans) {
     for (size_t l = 0; l < plan.lanes.size(); ++l) {
       const Lane& lane = plan.lanes[l];
       if (lane.colour != first.lanes[l].colour || lane.rail != first.lanes[l].rail) {
-        return Internal(Place(plan.rank, l, 0) + ": another colour or rail than on rank 0");
+        return Internal(PlaceName(plan.rank, l, 0) + ": another colour or rail than on rank 0");
       }
       for (size_t r = 0; r < lane.rounds.size(); ++r) {
         const Status status = CheckRound(plan, lane.rounds[r]);
-        if (!status.ok()) return status.Prefixed(Place(plan.rank, l, r));
+        if (!status.ok()) return status.Prefixed(PlaceName(plan.rank, l, r));
       }
     }
     DDL_RETURN_IF_ERROR(CheckLanesApart(plan));

@@ -15,7 +15,7 @@ namespace tf_ddl {
 Status CheckShape(const std::vector<Plan>& plans);
 
 // "rank 2, lane 0, round 3"
-std::string Place(int rank, size_t lane, size_t round);
+std::string PlaceName(int rank, size_t lane, size_t round);
 // "send to rank 1 of elements [0, 16)"
 std::string StepText(const Step& step);
 

@@ -5,11 +5,6 @@
 #include "plan/words.h"
 
 namespace tf_ddl {
-namespace {
-
-constexpr int kMostRanks = 1 << 20;
-
-}  // namespace
 
 std::string ToString(const PlanSpec& spec) {
   std::string text;

@@ -6,8 +6,6 @@
 namespace tf_ddl {
 namespace {
 
-constexpr int kMostRanks = 1 << 20;
-
 std::string CostText(const LinkCost& cost) {
   return NumberText(cost.alpha) + " " + NumberText(cost.beta);
 }

@@ -11,6 +11,9 @@
 
 namespace tf_ddl {
 
+// Texts that speak of more ranks, or GPUs of a host, are not believed.
+constexpr int kMostRanks = 1 << 20;
+
 // Blanks, line ends and '%' as "%20"; the empty text as "%".
 std::string EscapeWord(const std::string& text);
 

@@ -168,7 +168,7 @@ bool Assembly::NeedsData(int peer) const {
   return peer != config_.rank && entries_[peer].parts.segment == nullptr;
 }
 
-Status Assembly::Destination(int peer, int network, Call* call) {
+Status Assembly::Destination(int peer, int network, DialTarget* call) {
   const PeerInfo& own = contacts_[config_.rank].info;
   const PeerInfo& other = contacts_[peer].info;
   const std::string& name = networks_[network];
@@ -189,19 +189,19 @@ Status Assembly::Destination(int peer, int network, Call* call) {
 
 std::vector<std::string> Assembly::DialRails(Deadline deadline) {
   std::vector<std::string> problems(networks_.size());
-  const auto note = [&](const Call& call) {
+  const auto note = [&](const DialTarget& call) {
     if (call.status.ok() || !problems[call.who.rail].empty()) return;
     problems[call.who.rail] = NameOf(contacts_[config_.rank].info) + " could not connect to " +
                               NameOf(contacts_[call.who.to].info) + ": " + call.status.message();
   };
-  std::vector<Call> calls;
+  std::vector<DialTarget> calls;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     for (int peer = 0; peer < config_.rank; ++peer) {
       if (!NeedsData(peer)) continue;
       for (size_t network = 0; network < networks_.size(); ++network) {
         for (int number = 0; number < config_.sockets_per_rail; ++number) {
-          Call call;
+          DialTarget call;
           call.status = Destination(peer, static_cast<int>(network), &call);
           call.who.number = number;
           note(call);
@@ -212,7 +212,7 @@ std::vector<std::string> Assembly::DialRails(Deadline deadline) {
   }
   Dial(config_.secret, std::min(deadline, DeadlineIn(kRailSeconds)), &calls);
   std::lock_guard<std::mutex> lock(mutex_);
-  for (Call& call : calls) {
+  for (DialTarget& call : calls) {
     note(call);
     if (!call.status.ok()) continue;
     entries_[call.who.to].data[{call.who.rail, call.who.number}] = std::move(call.socket);

@@ -61,7 +61,7 @@ class Assembly {
   Status DialPrimary(int peer, Deadline deadline);
   Status Agree(Fd socket, int peer, const StopSignal* stop, PairParts* parts);
   // Where a data connection to `peer` goes; an error if the address makes no sense.
-  Status Destination(int peer, int network, Call* call);
+  Status Destination(int peer, int network, DialTarget* call);
   DataSocket Finished(Fd socket, int rail, bool same_host);
   bool NeedsData(int peer) const;  // with mutex_ held
   // Higher ranks for which `there` does not hold, as text. With mutex_ held.

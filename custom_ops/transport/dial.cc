@@ -9,15 +9,15 @@ namespace tf_ddl {
 namespace {
 
 // Until all connections under way are decided, or the deadline.
-void AwaitConnections(Deadline deadline, std::vector<Call*> pending) {
+void AwaitConnections(Deadline deadline, std::vector<DialTarget*> pending) {
   while (!pending.empty()) {
     std::vector<pollfd> fds;
-    for (const Call* call : pending) fds.push_back({call->socket.get(), POLLOUT, 0});
+    for (const DialTarget* call : pending) fds.push_back({call->socket.get(), POLLOUT, 0});
     poll(fds.data(), fds.size(), MillisLeft(deadline));
     const bool late = Clock::now() >= deadline;
-    std::vector<Call*> left;
+    std::vector<DialTarget*> left;
     for (size_t i = 0; i < pending.size(); ++i) {
-      Call* const call = pending[i];
+      DialTarget* const call = pending[i];
       if (fds[i].revents != 0) {
         call->status = FinishConnect(call->socket.get(), call->to);
       } else if (late) {
@@ -32,15 +32,15 @@ void AwaitConnections(Deadline deadline, std::vector<Call*> pending) {
 
 }  // namespace
 
-void Dial(const std::string& secret, Deadline deadline, std::vector<Call>* calls) {
-  std::vector<Call*> pending;
-  for (Call& call : *calls) {
+void Dial(const std::string& secret, Deadline deadline, std::vector<DialTarget>* calls) {
+  std::vector<DialTarget*> pending;
+  for (DialTarget& call : *calls) {
     call.status = StartConnect(call.to, call.from, &call.socket);
     if (call.status.ok()) pending.push_back(&call);
   }
   AwaitConnections(deadline, std::move(pending));
   std::set<int> lost;  // rails that will not be used, so that no more time is to be spent on them
-  for (Call& call : *calls) {
+  for (DialTarget& call : *calls) {
     if (call.status.ok() && lost.count(call.who.rail) > 0) {
       call.status = Cancelled(call.to.HostAndPort() + ": another connection has failed");
     }

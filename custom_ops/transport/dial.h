@@ -14,7 +14,7 @@
 
 namespace tf_ddl {
 
-struct Call {
+struct DialTarget {
   Introduction who;
   Address to;
   LocalEnd from;
@@ -25,7 +25,7 @@ struct Call {
 
 // Connects all and proves the secret on each. Whatever is not connected at the deadline has failed;
 // once a connection of a rail has failed, those after it are not waited for.
-void Dial(const std::string& secret, Deadline deadline, std::vector<Call>* calls);
+void Dial(const std::string& secret, Deadline deadline, std::vector<DialTarget>* calls);
 
 }  // namespace tf_ddl
 
