@@ -1,8 +1,8 @@
 """A bridge from pip to the C++ build in custom_ops/; everything else is in pyproject.toml.
 
 Environment: DDL_TENSORFLOW_DIR (build against this TensorFlow), DDL_CORE_ONLY=1 (leave the ops
-out), DDL_NVCC (compile the GPU kernels with this nvcc; OFF: with none),
-CMAKE_BUILD_PARALLEL_LEVEL (compile jobs; default: the cores of this machine).
+out), DDL_NVCC (compile the GPU kernels with this nvcc; OFF: with none), DDL_BUILD_DIR (build here;
+default: in build/), CMAKE_BUILD_PARALLEL_LEVEL (compile jobs; default: the cores of this machine).
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class BuildWithCMake(build_ext):
 
     @property
     def _directory(self) -> Path:
-        return ROOT / "build" / ("cmake-core" if CORE_ONLY else "cmake")
+        default = ROOT / "build" / ("cmake-core" if CORE_ONLY else "cmake")
+        return Path(os.environ.get("DDL_BUILD_DIR") or default)
 
     def _build(self) -> None:
         cmake = shutil.which("cmake")
@@ -72,7 +73,8 @@ class BuildWithCMake(build_ext):
             # Said every time: pip's isolated builds have another ninja each.
             configure += ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(len(os.sched_getaffinity(0)))
-        for command in (configure, [cmake, "--build", str(self._directory), "--parallel", jobs]):
+        build = [cmake, "--build", str(self._directory), "--parallel", jobs, "--target", *LIBRARIES]
+        for command in (configure, build):
             try:
                 subprocess.run(command, check=True)
             except subprocess.CalledProcessError as error:

@@ -230,12 +230,6 @@ TEST_P(Compression, SpecialValues) {
   }
 }
 
-std::string TestName(const testing::TestParamInfo<NamedTopology>& info) {
-  std::string name;
-  for (char c : info.param.name) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
-}
-
 INSTANTIATE_TEST_SUITE_P(Topologies, Compression, testing::ValuesIn(TestTopologies()), TestName);
 
 // Whatever is not float32 travels as it is, and so does everything in a broadcast or a gather.

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <memory>
 
-#include "base/half.h"
 #include "engine_harness.h"
 #include "topologies.h"
 
@@ -13,25 +12,11 @@ namespace tf_ddl {
 namespace {
 
 // Small integers: sums of 8 ranks are exact in float16, and means are integers.
-int Value(int rank, int64_t i) { return static_cast<int>(i % 7) + 2 * rank; }
+int ValueOf(int rank, int64_t i) { return static_cast<int>(i % 7) + 2 * rank; }
 
 int Expected(int size, int64_t i, ReduceOp op) {
   const int sum = size * static_cast<int>(i % 7) + size * (size - 1);
   return op == ReduceOp::kMean ? sum / size : sum;
-}
-
-void Put(DType dtype, void* base, int64_t i, int value) {
-  if (dtype == DType::kFloat32) static_cast<float*>(base)[i] = static_cast<float>(value);
-  if (dtype == DType::kInt64) static_cast<int64_t*>(base)[i] = value;
-  if (dtype == DType::kFloat16) {
-    static_cast<Float16*>(base)[i] = Float16::FromFloat(static_cast<float>(value));
-  }
-}
-
-double Get(DType dtype, const void* base, int64_t i) {
-  if (dtype == DType::kFloat32) return static_cast<const float*>(base)[i];
-  if (dtype == DType::kInt64) return static_cast<double>(static_cast<const int64_t*>(base)[i]);
-  return Float16::ToFloat(static_cast<const Float16*>(base)[i]);
 }
 
 struct Case {
@@ -77,7 +62,8 @@ struct Tensors {
     for (int64_t count : c.counts) {
       in.emplace_back(count * SizeOf(c.dtype) + 1, kUntouched);
       out.emplace_back(count * SizeOf(c.dtype) + 1, kUntouched);
-      for (int64_t i = 0; i < count; ++i, ++at) Put(c.dtype, in.back().data(), i, Value(rank, at));
+      for (int64_t i = 0; i < count; ++i, ++at)
+        Put(c.dtype, in.back().data(), i, ValueOf(rank, at));
     }
   }
 
@@ -90,7 +76,7 @@ struct Tensors {
         ASSERT_EQ(Get(c.dtype, result.data(), i), Expected(size, at, c.op))
             << c.Key() << ", tensor " << t << " at " << i << " on rank " << rank;
         if (!c.in_place) {
-          ASSERT_EQ(Get(c.dtype, in[t].data(), i), Value(rank, at)) << "input of " << c.Key();
+          ASSERT_EQ(Get(c.dtype, in[t].data(), i), ValueOf(rank, at)) << "input of " << c.Key();
         }
       }
     }
@@ -207,12 +193,6 @@ TEST_P(Plans, TheChosenOnes) {
     CheckExact(world.get());
     CheckBits(world.get(), 20011);
   }
-}
-
-std::string TestName(const testing::TestParamInfo<NamedTopology>& info) {
-  std::string name;
-  for (char c : info.param.name) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Topologies, Plans, testing::ValuesIn(TestTopologies()), TestName);

@@ -2,17 +2,10 @@
 // `done` runs once, and who failed is named.
 #include "nccl/nccl_abi.h"
 #include "nccl_buckets.h"
+#include "time_limits.h"
 
 namespace tf_ddl {
 namespace {
-
-double Since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-bool Has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // What a job says in the end.
 struct Outcome {
@@ -126,7 +119,7 @@ TEST(NcclDeath, EveryCallMayFail) {
       const Outcome outcome = RunJob();
       const std::string which = std::string(function.name) + " number " + std::to_string(n);
       ASSERT_TRUE(outcome.ended) << which;
-      EXPECT_LT(Since(begin), 10) << which;
+      EXPECT_LT(SecondsSince(begin), 10) << which;
       EXPECT_STREQ(fake.misuse(), "") << which;
       EXPECT_LE(outcome.most_reports, 1) << which;
       if (!function.is_noticed) continue;
@@ -184,8 +177,8 @@ TEST(NcclDeath, AbortOfAStuckPeerTakesNoTwoSeconds) {
       world[rank].Abort(Unavailable("lost connection to rank 3"));
       world[rank].Abort(Internal("a second one changes nothing"));
     }
-    EXPECT_LT(Since(begin), 2);
-    ASSERT_TRUE(ends.Wait(0.1));
+    EXPECT_LT(SecondsSince(begin), Limit(2));
+    ASSERT_TRUE(ends.Wait(Limit(0.1)));
     EXPECT_EQ(ends.First().message(), "lost connection to rank 3");
     // What comes later is refused, on the completion thread.
     Ends late;
@@ -221,8 +214,8 @@ TEST(NcclDeath, AbortOfACallThatHangs) {
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
     const auto begin = Clock::now();
     world[0].Abort(DeadlineExceeded("stuck"));
-    EXPECT_LT(Since(begin), 2) << function;
-    EXPECT_TRUE(ends.Wait(0.1)) << function;
+    EXPECT_LT(SecondsSince(begin), Limit(2)) << function;
+    EXPECT_TRUE(ends.Wait(Limit(0.1))) << function;
     EXPECT_EQ(ends.First().message(), "stuck");
     fake.unblock();
   }
@@ -247,8 +240,8 @@ TEST(NcclDeath, AbortWhileTensorsAreNotReady) {
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
     const auto begin = Clock::now();
     world[0].Abort(DeadlineExceeded("stuck"));
-    EXPECT_LT(Since(begin), 2);
-    ASSERT_TRUE(ends.Wait(0.1));
+    EXPECT_LT(SecondsSince(begin), Limit(2));
+    ASSERT_TRUE(ends.Wait(Limit(0.1)));
     EXPECT_EQ(ends.First().message(), "stuck");
   }
   driver.cuda().stream_destroy(stream);
@@ -264,7 +257,7 @@ TEST(NcclDeath, ARankThatNeverComes) {
   std::unique_ptr<DeviceCommunicator> communicator;
   auto begin = Clock::now();
   Status status = CreateNcclCommunicator(options, &communicator);
-  EXPECT_LT(Since(begin), 2.3);
+  EXPECT_LT(SecondsSince(begin), Limit(2.3));
   EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
   EXPECT_EQ(status.message(),
             "rank 0: ncclCommInitRankConfig: not all of the 2 ranks have come within 0.3 s");
@@ -278,7 +271,7 @@ TEST(NcclDeath, ARankThatNeverComes) {
   };
   begin = Clock::now();
   status = CreateNcclCommunicator(options, &communicator);
-  EXPECT_LT(Since(begin), 2.1);
+  EXPECT_LT(SecondsSince(begin), Limit(2.1));
   EXPECT_EQ(status.code(), Code::kUnavailable);
   EXPECT_EQ(status.message(), "rank 0: rank 1 has died");
 }
@@ -293,7 +286,7 @@ TEST(NcclDeath, InitThatDoesNotComeBack) {
   std::unique_ptr<DeviceCommunicator> communicator;
   const auto begin = Clock::now();
   const Status status = CreateNcclCommunicator(options, &communicator);
-  EXPECT_LT(Since(begin), 8);
+  EXPECT_LT(SecondsSince(begin), Limit(8));
   EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
   EXPECT_TRUE(Has(status.message(), "did not come back from starting")) << status.message();
   fake.unblock();
@@ -311,7 +304,7 @@ TEST(NcclDeath, WhatNcclReportsByItselfIsNoticed) {
     const auto begin = Clock::now();
     fake.async_error(0, kNcclRemoteError);
     const auto failures = world.Failures(true);
-    EXPECT_LT(Since(begin), 4);
+    EXPECT_LT(SecondsSince(begin), Limit(4));
     ASSERT_EQ(failures[0].size(), 1u);
     EXPECT_EQ(failures[0][0].code(), Code::kUnavailable);
     EXPECT_TRUE(Has(failures[0][0].message(), "rank 0 (host-a): ")) << failures[0][0].message();
@@ -343,8 +336,8 @@ TEST(NcclDeath, DestructionWhileUnderWay) {
   }
   const auto begin = Clock::now();
   world.Destroy(0);
-  EXPECT_LT(Since(begin), 2.5);
-  ASSERT_TRUE(ends.Wait(0.1));
+  EXPECT_LT(SecondsSince(begin), Limit(2.5));
+  ASSERT_TRUE(ends.Wait(Limit(0.1)));
   EXPECT_EQ(ends.First().message(), "rank 0 (host-a): the communicator was destroyed");
 }
 

@@ -32,6 +32,10 @@ inline LibraryPaths FakePaths() {
   return paths;
 }
 
+inline bool Has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 // The controls of fake_nccl/fake_control.h.
 class Fake {
  public:

@@ -16,7 +16,7 @@ constexpr int64_t kBytes = 1'200'000;
 constexpr double kB = 1.2e6;
 
 // Round figures, and no time of a rank's own for messages, so that sums are exact.
-LinkModel Links(int rails = 1) {
+LinkModel RoundLinks(int rails = 1) {
   LinkModel links;
   links.local = {0, 1e-9};
   links.gamma = 5e-10;
@@ -33,7 +33,7 @@ PlanSpec OneLane(const std::string& algorithm, std::vector<int> grid = {}) {
 }
 
 TEST(Cost, WithinAHostRanksMoveAndAdd) {
-  const LinkModel links = Links();
+  const LinkModel links = RoundLinks();
   const double beta = 1e-9, gamma = 5e-10;
   for (int p : {2, 4, 8}) {
     const Topology topology = HostsOf({p});
@@ -47,7 +47,7 @@ TEST(Cost, WithinAHostRanksMoveAndAdd) {
 }
 
 TEST(Cost, LatenciesCountByRound) {
-  LinkModel links = Links();
+  LinkModel links = RoundLinks();
   links.local.alpha = 1e-3;
   links.rails[0].alpha = 1e-2;
   const double own = 0.25 * 1e-3;  // of the rank, for each message beyond the first of a round
@@ -73,36 +73,36 @@ TEST(Cost, ManyLanesTakeWhatTheBusiestResourceNeeds) {
   const PlanSpec one = OneLane("grid", {2, 4});
   PlanSpec many = one;
   many.chunk_bytes = 1000;
-  EXPECT_GT(Predict(one, topology, Links()), bound);
-  EXPECT_NEAR(Predict(one, topology, Links()), bound + kB * (1e-9 + 7.0 / 16 * 1e-9), 2e-4);
-  EXPECT_GT(Predict(many, topology, Links()), bound);
-  EXPECT_LT(Predict(many, topology, Links()), bound * 1.01);
+  EXPECT_GT(Predict(one, topology, RoundLinks()), bound);
+  EXPECT_NEAR(Predict(one, topology, RoundLinks()), bound + kB * (1e-9 + 7.0 / 16 * 1e-9), 2e-4);
+  EXPECT_GT(Predict(many, topology, RoundLinks()), bound);
+  EXPECT_LT(Predict(many, topology, RoundLinks()), bound * 1.01);
   // A ring over all ranks sends more over the NICs.
   PlanSpec ring = OneLane("ring");
   ring.chunk_bytes = 1000;
-  EXPECT_NEAR(Predict(ring, topology, Links()), 2.0 * 7 / 8 * kB * 1e-8, 1e-4);
+  EXPECT_NEAR(Predict(ring, topology, RoundLinks()), 2.0 * 7 / 8 * kB * 1e-8, 1e-4);
 }
 
 TEST(Cost, ColoursOnTwoRailsRunAtTheSameTimeAndOnOneTheyDoNot) {
   const Topology topology = HostsOf({1, 1, 1, 1}, 2);
   PlanSpec spec = OneLane("ring");
-  const double alone = Predict(spec, topology, Links(2));
+  const double alone = Predict(spec, topology, RoundLinks(2));
   spec.colours.push_back(spec.colours[0]);
   spec.colours[0].share = spec.colours[1].share = 0.5;
-  EXPECT_NEAR(Predict(spec, topology, Links(2)), alone, 0.04 * alone);
+  EXPECT_NEAR(Predict(spec, topology, RoundLinks(2)), alone, 0.04 * alone);
   spec.colours[1].rail = 1;
-  EXPECT_NEAR(Predict(spec, topology, Links(2)), alone / 2, 0.01 * alone);
+  EXPECT_NEAR(Predict(spec, topology, RoundLinks(2)), alone / 2, 0.01 * alone);
 }
 
 TEST(Cost, ExceptionsSlowDownOnlyWhatUsesThem) {
   const Topology topology = HostsOf({1, 1, 1, 1});
-  LinkModel links = Links();
+  LinkModel links = RoundLinks();
   links.exceptions[{0, 0, 1}] = {0, 1e-7};
   const PlanSpec spec = OneLane("ring");
-  EXPECT_NEAR(Predict(spec, topology, links) / Predict(spec, topology, Links()), 10, 0.5);
+  EXPECT_NEAR(Predict(spec, topology, links) / Predict(spec, topology, RoundLinks()), 10, 0.5);
   links.exceptions.clear();
   links.exceptions[{0, 1, 0}] = {0, 1e-7};  // the ring goes the other way
-  EXPECT_EQ(Predict(spec, topology, links), Predict(spec, topology, Links()));
+  EXPECT_EQ(Predict(spec, topology, links), Predict(spec, topology, RoundLinks()));
 }
 
 TEST(Cost, MoreBytesNeverTakeLessTimeInOneLane) {

@@ -2,6 +2,9 @@
 #ifndef TF_DDL_TESTS_CC_TOPOLOGIES_H_
 #define TF_DDL_TESTS_CC_TOPOLOGIES_H_
 
+#include <gtest/gtest.h>
+
+#include <cctype>
 #include <string>
 #include <vector>
 
@@ -48,6 +51,13 @@ inline std::vector<NamedTopology> TestTopologies() {
   apart.topology.hosts[1].ranks = {1, 3};
   all.push_back(apart);
   return all;
+}
+
+// For INSTANTIATE_TEST_SUITE_P.
+inline std::string TestName(const testing::TestParamInfo<NamedTopology>& info) {
+  std::string name;
+  for (char c : info.param.name) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return name;
 }
 
 inline std::vector<std::string> PlanWishesFor(const Topology& topology) {
