@@ -18,6 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 _SESSION = str(uuid.uuid4())
 os.environ["DDL_TEST_SESSION"] = _SESSION
 
+import warm_start  # noqa: E402  (it takes the environment that ranks start with)
+
 #: Names of requirements, separated by commas, that must be there: tests fail instead of skipping.
 _REQUIRED = [name for name in os.environ.get("DDL_TEST_REQUIRE", "").split(",") if name]
 
@@ -87,8 +89,10 @@ def _processes() -> dict[int, str]:
             ours = int(parent) == os.getpid() or _has_session(folder)
             if ours:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                # Python's own helper, which lives as long as the process that first needed it.
-                if "multiprocessing.resource_tracker" not in command:
+                # Python's own helper, which lives as long as the process that first needed it, as
+                # do those that fork ranks (warm_start.py).
+                helper = "multiprocessing.resource_tracker" in command
+                if not helper and int(folder.name) not in warm_start.server_pids():
                     found[int(folder.name)] = f"{state} {command.strip()[:200]}"
         except OSError:  # it has just ended, or belongs to somebody else
             continue

@@ -17,6 +17,7 @@ import inspect
 import itertools
 import os
 import pathlib
+import re
 import secrets
 import signal
 import socket
@@ -26,6 +27,8 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import warm_start
 
 from tf_ddl.launcher.workers import bootstrap
 
@@ -78,7 +81,9 @@ def is_running(pid: int) -> bool:
 
 
 class _Process:
-    def __init__(self, rank: int, popen: subprocess.Popen, folder: pathlib.Path) -> None:
+    def __init__(
+        self, rank: int, popen: subprocess.Popen | warm_start.Forked, folder: pathlib.Path
+    ) -> None:
         self.rank = rank
         self.popen = popen
         self.folder = folder
@@ -170,6 +175,7 @@ def start_workers(
     env: Mapping[str, str] | None = None,
     env_by_rank: Mapping[int, Mapping[str, str]] | None = None,
     ranks: Sequence[int] | None = None,
+    fresh: bool | None = None,
 ) -> Iterator[Workers]:
     """Starts the workers of a job of `n` ranks on this host.
 
@@ -181,29 +187,32 @@ def start_workers(
       env: environment variables on top of this process's.
       env_by_rank: more of them, by rank; "" unsets one.
       ranks: start these only; default: all.
+      fresh: True: start new interpreters, as a launcher does. False: fork each rank from a process
+        that has imported TensorFlow and Keras already, unless a variable is set that those may have
+        read. None: fork them if the script names TensorFlow or Keras.
     """
     common = dict(os.environ)
     common.update(
         DDL_SIZE=str(n),
         DDL_RENDEZVOUS=f"127.0.0.1:{free_port()}",
         DDL_SECRET=secrets.token_hex(8),
-        PYTHONFAULTHANDLER="1",
-        PYTHONUNBUFFERED="1",
+        **warm_start.ENVIRON,
     )
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-        common.setdefault(name, "1")
-    common.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     common.update(env or {})
     with tempfile.TemporaryDirectory(prefix="tf_ddl.test.") as name:
         folder = pathlib.Path(name)
         path = folder / "script.py"
-        path.write_text(_source(script, args), encoding="utf-8")
+        source = _source(script, args)
+        path.write_text(source, encoding="utf-8")
+        if fresh is None:
+            fresh = not re.search("tensorflow|keras|DDLStrategy", source)
         processes: list[_Process] = []
         workers = Workers(processes)
         try:
             for rank in range(n) if ranks is None else ranks:
                 own = {**common, "DDL_RANK": str(rank), **(env_by_rank or {}).get(rank, {})}
-                processes.append(_start(rank, path, {k: v for k, v in own.items() if v != ""}))
+                own = {name: value for name, value in own.items() if value != ""}
+                processes.append(_start(rank, path, own, fresh))
             yield workers
         finally:
             workers.close()
@@ -217,6 +226,7 @@ def run_workers(
     env: Mapping[str, str] | None = None,
     env_by_rank: Mapping[int, Mapping[str, str]] | None = None,
     ranks: Sequence[int] | None = None,
+    fresh: bool | None = None,
     timeout: float = 120.0,
     expect_failure: bool | None = False,
 ) -> list[Result]:
@@ -226,7 +236,7 @@ def run_workers(
     True: none may; None: either. For the other arguments see `start_workers`.
     """
     with start_workers(
-        script, n, args=args, env=env, env_by_rank=env_by_rank, ranks=ranks
+        script, n, args=args, env=env, env_by_rank=env_by_rank, ranks=ranks, fresh=fresh
     ) as workers:
         results = workers.wait(timeout)
         failed = [result.rank for result in results if result.returncode != 0]
@@ -277,19 +287,19 @@ def _source(script: str | Callable, args: Sequence) -> str:
     return f"{source}\n\nif __name__ == '__main__':\n    {script.__name__}({arguments})\n"
 
 
-def _start(rank: int, path: pathlib.Path, environ: Mapping[str, str]) -> _Process:
+def _start(rank: int, script: pathlib.Path, environ: Mapping[str, str], fresh: bool) -> _Process:
+    folder = script.parent
+    out, err = folder / f"rank.{rank}.out", folder / f"rank.{rank}.err"
+    if not fresh and warm_start.can_fork(environ):
+        return _Process(rank, warm_start.fork(rank, script, environ, out, err), folder)
     command = [sys.executable, "-I", "-S", bootstrap.__file__, str(os.getpid())]
-    folder = path.parent
-    with (
-        open(folder / f"rank.{rank}.out", "wb") as out,
-        open(folder / f"rank.{rank}.err", "wb") as err,
-    ):
+    with open(out, "wb") as stdout, open(err, "wb") as stderr:
         popen = subprocess.Popen(
-            [*command, sys.executable, str(path)],
+            [*command, sys.executable, str(script)],
             env=environ,
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
+            stdout=stdout,
+            stderr=stderr,
             start_new_session=True,
         )
     return _Process(rank, popen, folder)

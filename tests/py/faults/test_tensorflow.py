@@ -23,7 +23,7 @@ def only_error(result):
 
 
 def test_missing():
-    (result,) = run_workers(WITHOUT + MAKE_STRATEGY, 1, timeout=60, expect_failure=True)
+    (result,) = run_workers(WITHOUT + MAKE_STRATEGY, 1, fresh=True, timeout=60, expect_failure=True)
     message = only_error(result)
     assert message.startswith("tf_ddl.errors.BuildError: ")
     assert "needs TensorFlow" in message and "pip install" in message
@@ -57,7 +57,8 @@ def test_collectives_work_without_it():
         tf_ddl.collective.init()
         assert tf_ddl.collective.all_reduce(np.ones(3))[0] == 2
     """
-    run_workers(WITHOUT + "\n".join(line.strip() for line in script.splitlines()), 2, timeout=60)
+    script = WITHOUT + "\n".join(line.strip() for line in script.splitlines())
+    run_workers(script, 2, fresh=True, timeout=60)
 
 
 def test_importing_the_package_or_the_launcher_does_not_load_it():
@@ -67,4 +68,4 @@ def test_importing_the_package_or_the_launcher_does_not_load_it():
         tf_ddl.launch
         assert not {"tensorflow", "keras"} & set(sys.modules)
     """
-    run_workers(script, 1, timeout=60)
+    run_workers(script, 1, fresh=True, timeout=60)

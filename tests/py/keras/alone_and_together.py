@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
-import os
 import pathlib
 import pickle
 import traceback
@@ -185,15 +184,15 @@ def run_cases(
     """Runs the cases of `modules` (files of this folder) in one process, then on `size` ranks."""
     from harness import run_workers
 
-    here = str(pathlib.Path(__file__).parent)
-    paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {"PYTHONPATH": os.pathsep.join(paths), "DDL_TIMEOUT": "60", **env}
+    env = {"DDL_TIMEOUT": "60", **env}
     for ranks, alone in ((1, True), (size, False)):
         script = f"""
+            import sys
+            sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
             import alone_and_together
             alone_and_together.work({modules!r}, {str(folder)!r}, {alone})
         """
-        run_workers(script, ranks, env=env, timeout=timeout)
+        run_workers(script, ranks, env=env, fresh=False, timeout=timeout)
     read = [
         pickle.loads((folder / f"{who}.pickle").read_bytes()) for who in ("alone", *range(size))
     ]

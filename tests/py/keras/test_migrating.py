@@ -220,8 +220,10 @@ def arguments():
     )
 
     # --- A resolver that says who this is; what else it says is what `ddlrun` says, or an error.
-    rank = int(os.environ["NUMBER"])
-    spec = tf.train.ClusterSpec({"chief": [f"127.0.0.1:{os.environ['PORT']}"], "worker": ["h:1"]})
+    rank = int(os.environ["TEST_NUMBER"])
+    spec = tf.train.ClusterSpec(
+        {"chief": [f"127.0.0.1:{os.environ['TEST_PORT']}"], "worker": ["h:1"]}
+    )
     kind, index = ("chief", 0) if rank == 0 else ("worker", 0)
     resolver = resolvers.SimpleClusterResolver(spec, task_type=kind, task_id=index)
     with warnings.catch_warnings(record=True) as caught:
@@ -258,7 +260,7 @@ def arguments():
 
 def test_arguments_of_other_strategies():
     port = str(free_port())
-    own = {rank: {**NO_DDL, "NUMBER": str(rank), "PORT": port} for rank in range(2)}
+    own = {rank: {**NO_DDL, "TEST_NUMBER": str(rank), "TEST_PORT": port} for rank in range(2)}
     run_workers(arguments, 2, env_by_rank=own, timeout=60)
 
 
@@ -269,7 +271,7 @@ def slurm():
 
     import tf_ddl
 
-    port = int(os.environ.pop("PORT"))
+    port = int(os.environ["TEST_PORT"])
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
         port_base=port, gpus_per_node=2, gpus_per_task=1, auto_set_gpu=False
     )
@@ -281,7 +283,7 @@ def slurm():
 def test_slurm_s_resolver():
     common = {
         **NO_DDL,
-        "PORT": str(free_port()),
+        "TEST_PORT": str(free_port()),
         "SLURM_STEP_NUM_TASKS": "2",
         "SLURM_NTASKS": "2",
         "SLURM_STEP_NODELIST": "localhost",
