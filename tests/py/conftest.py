@@ -18,7 +18,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 _SESSION = str(uuid.uuid4())
 os.environ["DDL_TEST_SESSION"] = _SESSION
 
-import warm_start  # noqa: E402  (it takes the environment that ranks start with)
+# Not before: they take the environment as it is now.
+import warm_start  # noqa: E402
+from time_limits import STRICT  # noqa: E402
 
 #: Names of requirements, separated by commas, that must be there: tests fail instead of skipping.
 _REQUIRED = [name for name in os.environ.get("DDL_TEST_REQUIRE", "").split(",") if name]
@@ -51,7 +53,11 @@ def _no_netns() -> str:
     return "" if entered.returncode == 0 else f"ip netns exec: {entered.stderr.strip()}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if STRICT and item.get_closest_marker("timed"):
+            item.add_marker(pytest.mark.timing)
     for marker, why_not in (("gpu", _no_gpu), ("netns", _no_netns)):
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = why_not() if marked else ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import inspect
 import itertools
 import os
@@ -43,7 +44,6 @@ __all__ = [
 ]
 
 _POLL = 0.02  # seconds
-_port_numbers = itertools.count(os.getpid())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +61,23 @@ class Result:
         return self.stdout + self.stderr
 
 
+def _own_ports() -> Iterator[int]:
+    """A hundred ports, again and again, that no other run of tests takes meanwhile."""
+    for number in itertools.count(os.getpid()):
+        first = 10_000 + number % 200 * 100
+        path = pathlib.Path(tempfile.gettempdir(), f"tf_ddl.test.ports.{first}")
+        with contextlib.suppress(OSError), open(path, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while True:
+                yield from range(first, first + 100)
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody uses, nor is given without asking: those are higher."""
-    for number in _port_numbers:
-        port = 10_000 + number % 20_000
+    for port in _ports:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -7,6 +7,7 @@ seed (the order of sets of strings) differs between ranks as it does between any
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import pathlib
@@ -23,7 +24,10 @@ __all__ = ["ENVIRON", "Forked", "can_fork", "fork", "server_pids"]
 
 #: Variables that nothing reads before the first import of tf_ddl or the use of TensorFlow. A rank
 #: with another value of any other one, or without it, needs an interpreter of its own.
-_READ_LATER = ("DDL_", "FAKE_", "OMPI_", "PMI", "PYTEST_", "SLURM_", "TEST_", "TF_CONFIG")
+_READ_LATER = (
+    *("DDL_", "FAKE_", "OMPI_", "PMI", "PYTEST_", "SLURM_", "TEST_"),
+    *("TF_CONFIG", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"),
+)
 #: Of every rank, unless it is given others.
 ENVIRON = {
     "PYTHONFAULTHANDLER": "1",
@@ -64,8 +68,10 @@ class _Server:
 
     def ask(self, **request) -> dict:
         with self._lock:
-            self._socket.sendall(json.dumps(request).encode() + b"\n")
-            line = self._answers.readline()
+            line = ""
+            with contextlib.suppress(ConnectionError):
+                self._socket.sendall(json.dumps(request).encode() + b"\n")
+                line = self._answers.readline()
         answer = json.loads(line) if line else {"error": "it has ended"}
         if "error" in answer:
             self.stderr.seek(0)
@@ -102,7 +108,9 @@ class Forked:
 
 def can_fork(environ: Mapping[str, str]) -> bool:
     """Whether a process with this environment may be forked: it differs in what is read later."""
-    return sys.platform == "linux" and _fixed(environ) == _ENVIRON
+    # With more threads, libraries start them as soon as they are imported: no state to fork in.
+    one_thread = ENVIRON["OMP_NUM_THREADS"] == "1"
+    return sys.platform == "linux" and one_thread and _fixed(environ) == _ENVIRON
 
 
 def fork(

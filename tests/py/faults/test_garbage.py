@@ -11,8 +11,8 @@ import pytest
 from harness import start_workers
 
 
-def reduce_for_a_while(seconds):
-    import time
+def reduce_until_told(path):
+    import os
 
     import numpy as np
 
@@ -21,15 +21,16 @@ def reduce_for_a_while(seconds):
     collective.init()
     size = collective.size()
     print("reducing", flush=True)
-    stop_at = time.monotonic() + seconds
     going_on = np.ones(1, np.int32)
     steps = 0
     while going_on[0]:
         total = collective.all_reduce(np.full(100_000, steps, np.float32))
         assert np.all(total == size * steps)
         steps += 1
-        # Rank 0's clock decides for all.
-        going_on = collective.broadcast(np.array([time.monotonic() < stop_at], np.int32))
+        # What rank 0 sees decides for all.
+        going_on = collective.broadcast(
+            np.array([steps < 20 or not os.path.exists(path)], np.int32)
+        )
     print(f"steps {steps}", flush=True)
 
 
@@ -68,8 +69,9 @@ def pester(port):
 
 
 @pytest.mark.parametrize("env", [{}, {"DDL_SHM": "0", "DDL_CMA": "0"}], ids=["default", "tcp"])
-def test_garbage_on_every_port_while_training(env):
-    with start_workers(reduce_for_a_while, 3, args=(4.0,), env=env) as workers:
+def test_garbage_on_every_port_while_training(env, tmp_path):
+    stop = tmp_path / "stop"
+    with start_workers(reduce_until_told, 3, args=(str(stop),), env=env) as workers:
         for rank in range(3):
             workers.wait_for_line(rank, "reducing")
         ports = [port for rank in range(3) for port in listening_ports(workers[rank].pid)]
@@ -79,12 +81,13 @@ def test_garbage_on_every_port_while_training(env):
             thread.start()
         for thread in threads:
             thread.join()
+        stop.touch()
         steps = {result.stdout.splitlines()[-1] for result in workers.wait(30)}
         assert [result.returncode for result in workers.wait(1)] == [0, 0, 0], workers.describe()
         assert len(steps) == 1 and int(steps.pop().split()[1]) > 10
 
 
-def test_garbage_before_the_ranks_have_come():
+def test_garbage_before_the_ranks_have_come(tmp_path):
     from harness import free_port
 
     port = free_port()
@@ -98,7 +101,10 @@ def test_garbage_before_the_ranks_have_come():
     thread = threading.Thread(target=pester_until_stopped)
     thread.start()
     try:
-        with start_workers(reduce_for_a_while, 3, args=(1.0,), env=env) as workers:
+        (tmp_path / "stop").touch()  # a few steps are enough
+        with start_workers(
+            reduce_until_told, 3, args=(str(tmp_path / "stop"),), env=env
+        ) as workers:
             workers.wait(40)
             assert [r.returncode for r in workers.wait(1)] == [0, 0, 0], workers.describe()
     finally:
