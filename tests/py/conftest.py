@@ -19,6 +19,7 @@ _SESSION = str(uuid.uuid4())
 os.environ["DDL_TEST_SESSION"] = _SESSION
 
 # Not before: they take the environment as it is now.
+import fake_gpu  # noqa: E402
 import warm_start  # noqa: E402
 from time_limits import STRICT  # noqa: E402
 
@@ -66,6 +67,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if reason:
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def fake_libraries(tmp_path_factory):
+    """Paths of test libraries in the place of NCCL and of the CUDA driver (fake_gpu.py)."""
+    return fake_gpu.compile_libraries(tmp_path_factory.mktemp("libraries"))
+
+
+@pytest.fixture(scope="session")
+def cpu_kernels(tmp_path_factory):
+    """Path of kernels for a CPU of the ops for GPUs (fake_gpu.py)."""
+    return fake_gpu.compile_kernels(tmp_path_factory.mktemp("kernels"))
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ each, where the test libraries watch how NCCL is called; test_gpu_job.py has pro
 
 import json
 
-import fake_gpu
 import pytest
 from harness import free_port, run_workers
 
@@ -176,15 +175,9 @@ def two_ranks(kernels, nccl, cuda, port):
 
 
 @pytest.fixture(scope="module")
-def libraries(tmp_path_factory):
-    """Kernels, NCCL, driver: the test libraries."""
-    folder = tmp_path_factory.mktemp("libraries")
-    return fake_gpu.compile_kernels(folder), *fake_gpu.compile_libraries(folder)
-
-
-@pytest.fixture(scope="module")
-def seen(libraries):
-    (result,) = run_workers(two_ranks, 1, args=[*libraries, free_port()], timeout=180)
+def seen(cpu_kernels, fake_libraries):
+    args = [cpu_kernels, *fake_libraries, free_port()]
+    (result,) = run_workers(two_ranks, 1, args=args, timeout=180)
     return json.loads(result.stdout.splitlines()[-1])
 
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from harness import run_workers, start_workers
+from time_limits import limit
 
 
 def executions():
@@ -111,14 +112,16 @@ def test_every_op_is_executed_as_written(size):
     run_workers(executions, size, timeout=100)
 
 
-def overlapping_failure():
+def overlapping_failure(failed):
     """Rank 1's step fails while its all-reduce waits for rank 0, which is busy elsewhere."""
+    import pathlib
     import time
 
     import tensorflow as tf
 
     import tf_ddl
 
+    failed = pathlib.Path(failed)
     strategy = tf_ddl.DDLStrategy()
     fails = tf.Variable(False, trainable=False)
 
@@ -136,7 +139,8 @@ def overlapping_failure():
     step()
     print("ready", flush=True)
     if strategy.rank == 0:
-        time.sleep(8.0)
+        while not failed.exists():
+            time.sleep(0.05)
     else:
         fails.assign(True)
     started = time.monotonic()
@@ -145,18 +149,22 @@ def overlapping_failure():
     except (tf.errors.InvalidArgumentError, tf.errors.UnavailableError) as error:
         took = time.monotonic() - started
         print(f"{type(error).__name__} after {took:.1f} s: {error}", flush=True)
+        failed.touch()
         raise SystemExit(7) from None
 
 
-def test_a_cancelled_step_does_not_leave_others_waiting():
-    with start_workers(overlapping_failure, 2, env={"DDL_TIMEOUT": "60"}) as workers:
+@pytest.mark.timed
+def test_a_cancelled_step_does_not_leave_others_waiting(tmp_path):
+    args, env = (str(tmp_path / "failed"),), {"DDL_TIMEOUT": "60"}
+    with start_workers(overlapping_failure, 2, args=args, env=env) as workers:
         results = workers.wait(timeout=60)
     first, second = results
     assert second.returncode == 7 and first.returncode == 7, workers.describe()
     assert "InvalidArgumentError" in second.stdout and "had enough" in second.stdout
-    assert "PeerLostError after 0." in first.stdout and "rank 1" in first.stdout
-    took = float(second.stdout.split("after ")[1].split(" s")[0])
-    assert 1.5 < took < 6.0
+    assert "PeerLostError" in first.stdout and "rank 1" in first.stdout
+    at_once, took = (float(one.stdout.split("after ")[1].split(" s")[0]) for one in results)
+    assert at_once < limit(1.0)
+    assert 1.5 < took < limit(4.0)  # two seconds are for kernels that may be about to end
 
 
 def train_until_killed():
@@ -184,6 +192,7 @@ def train_until_killed():
         raise SystemExit(7) from None
 
 
+@pytest.mark.timed
 def test_fit_says_which_rank_was_killed():
     with start_workers(train_until_killed, 3) as workers:
         for rank in range(3):
@@ -191,7 +200,7 @@ def test_fit_says_which_rank_was_killed():
         workers[1].send(signal.SIGKILL)
         killed = time.monotonic()
         results = workers.wait(timeout=20, ranks=[0, 2])
-        assert time.monotonic() - killed < 8.0
+        assert time.monotonic() - killed < limit(4.0)
     for result in results:
         assert result.returncode == 7, workers.describe()
         assert "UnavailableError" in result.stdout and "rank 1" in result.stdout

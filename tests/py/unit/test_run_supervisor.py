@@ -10,6 +10,7 @@ import time
 
 import pytest
 from harness import is_running
+from time_limits import limit
 
 from tf_ddl import errors
 from tf_ddl.launcher.workers import environment, process, supervisor
@@ -43,8 +44,8 @@ def run(*scripts, output=None, signals=None, commands=None, **options):
     return result, time.monotonic() - started
 
 
-def assert_dead(*pids, within=2.0):
-    deadline = time.monotonic() + within
+def assert_dead(*pids):
+    deadline = time.monotonic() + limit(2.0)
     while any(is_running(pid) for pid in pids):
         assert time.monotonic() < deadline, f"one of {pids} is still running"
         time.sleep(0.01)
@@ -87,6 +88,7 @@ def test_the_worker_is_the_plain_command_in_a_session_of_its_own():
     assert output.data[0, "stdout"] == b"True ['-c'] __main__ 0\nTrue True\n"
 
 
+@pytest.mark.timed
 def test_one_failure_stops_the_others(monkeypatch, tmp_path):
     monkeypatch.setattr(supervisor, "TERM_AFTER", 0.3)
     monkeypatch.setattr(supervisor, "KILL_AFTER", 0.6)
@@ -105,7 +107,7 @@ def test_one_failure_stops_the_others(monkeypatch, tmp_path):
     """
     result, seconds = run(endure, fail, "import time; time.sleep(60)")
     assert [(e.code, e.stopped) for e in result.exits] == [(-9, True), (3, False), (-15, True)]
-    assert seconds < 5
+    assert seconds < limit(3)
 
 
 def test_the_others_have_time_to_say_something(monkeypatch):
@@ -127,13 +129,15 @@ def test_an_early_good_end_stops_nobody():
     assert result.tails[1] == ["done"]
 
 
+@pytest.mark.timed
 def test_timeout():
     result, seconds = run("import time; time.sleep(60)", "", timeout=3)
     assert result.timed_out
     assert [(e.code, e.stopped) for e in result.exits] == [(-15, True), (0, False)]
-    assert seconds < 5.5
+    assert seconds < 3 + limit(2.5)
 
 
+@pytest.mark.timed
 def test_what_a_worker_leaves_running_is_stopped():
     output = Recorder()
     script = """
@@ -143,9 +147,10 @@ def test_what_a_worker_leaves_running_is_stopped():
     """
     _, seconds = run(script, output=output)
     assert_dead(int(output.data[0, "stdout"]))
-    assert seconds < 10
+    assert seconds < limit(5)
 
 
+@pytest.mark.timed
 def test_a_daemon_that_left_the_group_does_not_hold_the_launcher():
     output = Recorder()
     script = """
@@ -155,16 +160,18 @@ def test_a_daemon_that_left_the_group_does_not_hold_the_launcher():
     """
     _, seconds = run(script, output=output)
     os.kill(int(output.data[0, "stdout"]), signal.SIGKILL)
-    assert seconds < 10
+    assert seconds < limit(5)
 
 
+@pytest.mark.timed
 def test_without_pidfd(monkeypatch):
     monkeypatch.setattr(process, "_pidfd", lambda pid: None)
     result, seconds = run("", "import sys; sys.exit(4)", "import time; time.sleep(0.2)")
     assert [e.code for e in result.exits] == [0, 4, 0]
-    assert seconds < 5
+    assert seconds < limit(3)
 
 
+@pytest.mark.timed
 def test_an_error_in_the_launcher_ends_the_workers():
     pids = []
 
@@ -179,12 +186,13 @@ def test_an_error_in_the_launcher_ends_the_workers():
     assert_dead(*pids)
 
 
+@pytest.mark.timed
 def test_a_worker_that_cannot_be_started_ends_the_others():
     commands = [*python("import time; time.sleep(60)"), ["/nonexistent/program"]]
     result, seconds = run(commands=commands)
     assert result.exits[1].code == 127
     assert "cannot run /nonexistent/program" in result.tails[1][0]
-    assert result.exits[0].stopped and seconds < 10
+    assert result.exits[0].stopped and seconds < limit(5)
 
 
 def test_no_process_can_be_started(monkeypatch):
@@ -232,6 +240,7 @@ def send_when_ready(output, send, *rounds):
     return thread
 
 
+@pytest.mark.timed
 def test_signals_are_passed_on(signals):
     script = CATCH.format(ends="signal.SIGTERM,")
     output = Recorder()
@@ -242,9 +251,10 @@ def test_signals_are_passed_on(signals):
     for rank in range(2):
         assert output.data[rank, "stdout"] == b"ready\ncaught 10\ncaught 15\n"
         assert (result.exits[rank].code, result.exits[rank].stopped) == (7, True)
-    assert seconds < 10
+    assert seconds < limit(5)
 
 
+@pytest.mark.timed
 def test_workers_that_ignore_a_signal_are_killed_after_the_grace(signals):
     script = CATCH.format(ends="")
     output = Recorder()
@@ -252,9 +262,10 @@ def test_workers_that_ignore_a_signal_are_killed_after_the_grace(signals):
     result, seconds = run(script, script, output=output, signals=signals[0], signal_grace=0.5)
     thread.join()
     assert [e.code for e in result.exits] == [-9, -9]
-    assert seconds < 10
+    assert seconds < limit(5)
 
 
+@pytest.mark.timed
 def test_the_second_signal_kills(signals):
     script = CATCH.format(ends="")
     output = Recorder()
@@ -262,9 +273,10 @@ def test_the_second_signal_kills(signals):
     result, seconds = run(script, script, output=output, signals=signals[0], signal_grace=60)
     thread.join()
     assert [e.code for e in result.exits] == [-9, -9]
-    assert seconds < 10
+    assert seconds < limit(5)
 
 
+@pytest.mark.timed
 def test_workers_die_with_a_launcher_that_is_killed():
     script = """
         from tf_ddl.launcher.workers import console, environment, supervisor
