@@ -70,15 +70,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def fake_libraries(tmp_path_factory):
-    """Paths of test libraries in the place of NCCL and of the CUDA driver (fake_gpu.py)."""
-    return fake_gpu.compile_libraries(tmp_path_factory.mktemp("libraries"))
+def common_folder(tmp_path_factory):
+    """A folder of this run of the tests, the same in all processes that share them out."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def cpu_kernels(tmp_path_factory):
+def fake_libraries(common_folder):
+    """Paths of test libraries in the place of NCCL and of the CUDA driver (fake_gpu.py)."""
+    return fake_gpu.compile_libraries(common_folder)
+
+
+@pytest.fixture(scope="session")
+def cpu_kernels(common_folder):
     """Path of kernels for a CPU of the ops for GPUs (fake_gpu.py)."""
-    return fake_gpu.compile_kernels(tmp_path_factory.mktemp("kernels"))
+    return fake_gpu.compile_kernels(common_folder)
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,12 @@
 """Test libraries in the place of NCCL and the CUDA driver, and ops with kernels for a CPU.
 
 Their sources are tests/cc/fake_nccl and tests/py/gpu/cpu_kernels.cc: "GPU memory" is host memory.
-They are compiled when a test asks for them, and never installed.
+They are compiled when a test first asks for them, and never installed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import pathlib
 import shutil
 import subprocess
@@ -60,8 +61,11 @@ def _compile(
     command = ["g++", "-std=c++17", optimize, "-w", "-shared", "-fPIC", "-o", str(output)]
     command += [str(ROOT / source) for source in sources]
     command += [f"-I{ROOT / 'custom_ops'}", f"-I{ROOT / 'tests/cc/fake_nccl'}", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    with open(f"{output}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until another process has compiled it
+        if not output.exists():
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stderr
     return str(output)
 
 
