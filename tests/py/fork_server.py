@@ -34,7 +34,9 @@ def _threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def _start(requests: socket.socket, request: dict, bootstrap: str) -> dict | None:
+def _start(
+    requests: socket.socket, request: dict, bootstrap: str, imported: dict[str, str]
+) -> dict | None:
     """Forks; None in the new process, which is ready to run its script."""
     if _threads() != 1:
         return {"error": f"{_threads()} threads in the process that forks ranks"}
@@ -56,7 +58,7 @@ def _start(requests: socket.socket, request: dict, bootstrap: str) -> dict | Non
         os.close(file)
     os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(request["environ"])
+    os.environ.update(imported | request["environ"])
     # Python gives `random` another state in a forked process, not NumPy's.
     importlib.import_module("numpy.random").seed()
     os.close(write_end)
@@ -76,14 +78,17 @@ def serve(number: int, bootstrap: str) -> str:
     requests = socket.socket(fileno=number)
     requests.set_inheritable(False)
     lines = requests.makefile("r", encoding="utf-8")
+    before = dict(os.environ)
     for module in MODULES:
         importlib.import_module(module)
+    # Variables that an import has set, as it would in each rank.
+    imported = {name: value for name, value in os.environ.items() if before.get(name) != value}
     gc.collect()
     gc.freeze()  # a forked process need not look through, and so copy, what it has inherited
     for line in lines:
         request = json.loads(line)
         if request["do"] == "start":
-            answer = _start(requests, request, bootstrap)
+            answer = _start(requests, request, bootstrap, imported)
             if answer is None:
                 return request["script"]
         elif request["do"] == "poll":
@@ -101,6 +106,8 @@ def main_module(script: str) -> types.ModuleType:
     module = types.ModuleType("__main__")
     module.__file__ = script
     module.__builtins__ = __builtins__
+    module.__cached__ = None
+    module.__annotations__ = {}
     sys.modules["__main__"] = module
     return module
 

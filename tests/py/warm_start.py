@@ -79,6 +79,19 @@ class _Server:
             raise RuntimeError(f"the process that forks ranks: {answer['error']}\n{shown}")
         return answer
 
+    def start(
+        self,
+        script: pathlib.Path,
+        environ: Mapping[str, str],
+        out: pathlib.Path,
+        err: pathlib.Path,
+    ) -> Forked:
+        """Forks a process that runs `script`, in a session of its own, its output in files."""
+        files = {"script": str(script), "out": str(out), "err": str(err)}
+        environ = dict(environ)
+        answer = self.ask(do="start", cwd=os.getcwd(), environ=environ, **files)
+        return Forked(self, answer["pid"])
+
     def _close(self) -> None:
         self._answers.close()
         self._socket.close()
@@ -120,19 +133,10 @@ def fork(
     out: pathlib.Path,
     err: pathlib.Path,
 ) -> Forked:
-    """Starts `script` as `rank`, in a session of its own, with its output in the files."""
+    """Starts `script` as `rank`."""
     if not _servers:
         _servers.extend([_Server(), _Server()])  # which now import at the same time
-    server = _servers[rank % 2]
-    answer = server.ask(
-        do="start",
-        script=str(script),
-        cwd=os.getcwd(),
-        environ=dict(environ),
-        out=str(out),
-        err=str(err),
-    )
-    return Forked(server, answer["pid"])
+    return _servers[rank % 2].start(script, environ, out, err)
 
 
 def server_pids() -> set[int]:

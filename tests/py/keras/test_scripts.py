@@ -6,16 +6,14 @@ two ranks draw others than one process, and where a step normalises its own rows
 smaller: such scripts get as far as one process does, while those without get to the same numbers.
 """
 
+import contextlib
 import difflib
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import script_runner
-from harness import run_ddlrun
+from harness import run_ddlrun, start_workers
 
 FOLDER = pathlib.Path(script_runner.__file__).parent / "scripts"
 #: Scripts whose steps depend on nothing but their rows: how far numbers may be apart on two ranks.
@@ -76,6 +74,19 @@ def _load(folder, name, rank=0):
     return dict(np.load(folder / f"{name}.{rank}.npz"))
 
 
+def _start_alone(folder, scripts):
+    """One process, of no job, that runs the scripts in the folder's folder `written`."""
+    arguments = [script_runner.__file__, str(folder), *scripts]
+    script = f"""
+        import os, runpy, sys
+        os.chdir({str(folder / "written")!r})
+        sys.argv[:] = {arguments!r}
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    """
+    no_job = dict.fromkeys(["DDL_RANK", "DDL_SIZE", "DDL_RENDEZVOUS", "DDL_SECRET"], "")
+    return start_workers(script, 1, env_by_rank={0: no_job}, fresh=False)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Folders of what the scripts left behind: `plain`, `one` and `two`."""
@@ -89,27 +100,16 @@ def results(tmp_path_factory):
         "plain": [str(FOLDER / f"{name}.py") for name in SCRIPTS],
         "one": [str(with_strategy / f"{name}.py") for name in SCRIPTS],
     }
-    env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    running = {}
-    for kind, paths in scripts.items():
+    for kind in ("plain", "one", "two"):
         (top / kind / "written").mkdir(parents=True)
-        with open(top / f"{kind}.log", "w") as log:
-            running[kind] = subprocess.Popen(
-                [sys.executable, script_runner.__file__, str(top / kind), *paths],
-                cwd=top / kind / "written",
-                env={**os.environ, **env},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-    try:
-        for kind, process in running.items():
-            code = process.wait(timeout=400)
-            assert code == 0, f"{kind}:\n{(top / f'{kind}.log').read_text()[-5000:]}"
-    finally:
-        for process in running.values():
-            process.kill()
-            process.wait()
-    (top / "two" / "written").mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(_start_alone(top / kind, paths)) for kind, paths in scripts.items()
+        ]
+        for process in running:
+            (result,) = process.wait(400)
+            assert result.returncode == 0, process.describe()
+    env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = ["-np", "2", script_runner.__file__, str(top / "two"), *scripts["one"]]
     job = run_ddlrun(*command, env=env, timeout=400, cwd=top / "two" / "written")
     assert job.returncode == 0, (job.stdout + job.stderr)[-8000:]
