@@ -28,6 +28,11 @@ _READ_LATER = (
     *("DDL_", "FAKE_", "OMPI_", "PMI", "PYTEST_", "SLURM_", "TEST_"),
     *("TF_CONFIG", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"),
 )
+#: Set by imports of TensorFlow, Keras and h5py, in the tests' own process as well.
+_SET_BY_IMPORTS = (
+    *("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH", "KMP_DUPLICATE_LIB_OK"),
+    *("KMP_INIT_AT_FORK", "TF2_BEHAVIOR", "TPU_ML_PLATFORM", "TPU_ML_PLATFORM_VERSION"),
+)
 #: Of every rank, unless it is given others.
 ENVIRON = {
     "PYTHONFAULTHANDLER": "1",
@@ -148,7 +153,8 @@ def _fixed(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_READ_LATER) or name == "DDL_TEST_SESSION"
+        if name == "DDL_TEST_SESSION"
+        or not (name in _SET_BY_IMPORTS or name.startswith(_READ_LATER))
     }
 
 
