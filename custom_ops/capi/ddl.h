@@ -1,5 +1,5 @@
-// The C interface of the core library, for Python's ctypes (tf_ddl/_native/library.py). Functions return a
-// code (base/status.h) and, unless it is 0, write a message of at most `error_size` bytes.
+// The C interface of the core library, for Python's ctypes (tf_ddl/_native/library.py). Functions
+// return a code (base/status.h) and, unless it is 0, write a message of at most `error_size` bytes.
 #ifndef TF_DDL_CAPI_DDL_H_
 #define TF_DDL_CAPI_DDL_H_
 

@@ -1,6 +1,7 @@
-// The C interface of the planner, for tf_ddl/_native/planner.py: pure functions of texts. Same conventions
-// as capi/ddl.h. Topologies, links and tables of plans travel in the form of plan/topology.h and
-// plan/choose.h; an empty text of links stands for UsualLinks. `*json` is freed by ddl_free.
+// The C interface of the planner, for tf_ddl/_native/planner.py: pure functions of texts. Same
+// conventions as capi/ddl.h. Topologies, links and tables of plans travel in the form of
+// plan/topology.h and plan/choose.h; an empty text of links stands for UsualLinks. `*json` is freed
+// by ddl_free.
 #ifndef TF_DDL_CAPI_PLAN_H_
 #define TF_DDL_CAPI_PLAN_H_
 

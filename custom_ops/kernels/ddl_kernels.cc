@@ -25,8 +25,8 @@ using tensorflow::TensorShape;
 
 bool HasFixedSize(tensorflow::DataType dtype) { return tensorflow::DataTypeCanUseMemcpy(dtype); }
 
-// Bytes of what the engine calls an element: tf_ddl/_tf/ops.py registers dtypes that the core does not
-// know as bytes.
+// Bytes of what the engine calls an element: tf_ddl/_tf/ops.py registers dtypes that the core does
+// not know as bytes.
 int64_t ElementBytes(tensorflow::DataType dtype) {
   switch (dtype) {
     case tensorflow::DT_FLOAT:

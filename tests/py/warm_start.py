@@ -28,11 +28,7 @@ _READ_LATER = (
     *("DDL_", "FAKE_", "OMPI_", "PMI", "PYTEST_", "SLURM_", "TEST_"),
     *("TF_CONFIG", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"),
 )
-#: Set by imports of TensorFlow, Keras and h5py, in the tests' own process as well.
-_SET_BY_IMPORTS = (
-    *("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH", "KMP_DUPLICATE_LIB_OK"),
-    *("KMP_INIT_AT_FORK", "TF2_BEHAVIOR", "TPU_ML_PLATFORM", "TPU_ML_PLATFORM_VERSION"),
-)
+_AT_START = dict(os.environ)
 #: Of every rank, unless it is given others.
 ENVIRON = {
     "PYTHONFAULTHANDLER": "1",
@@ -150,11 +146,14 @@ def server_pids() -> set[int]:
 
 
 def _fixed(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without what is read later, and what has come to the tests' own process: imports set it."""
+    here = os.environ
+    new = {name for name, value in here.items() if value != _AT_START.get(name)}
     return {
         name: value
         for name, value in environ.items()
         if name == "DDL_TEST_SESSION"
-        or not (name in _SET_BY_IMPORTS or name.startswith(_READ_LATER))
+        or not (name.startswith(_READ_LATER) or (name in new and value == here[name]))
     }
 
 
