@@ -33,7 +33,10 @@ def _apply_gradients(
     if step is None and extended_of(getattr(optimizer, "_distribution_strategy", None)) is None:
         return original(optimizer, grads, variables)
     accumulates = bool(optimizer.gradient_accumulation_steps)
-    if accumulates and step is not None and step.keras_step:
+    reduced = _are_reduced() or (step is not None and id(optimizer) in step.reduced_for)
+    if step is not None:
+        step.reduced_for.discard(id(optimizer))
+    if accumulates and step is not None and step.keras_step and not reduced:
         # Gradients of no rows may be NaN, which would stay in the accumulators. What was
         # accumulated before counts all the same.
         has_rows = step.has_rows()
@@ -44,7 +47,7 @@ def _apply_gradients(
     not_compiling = contextlib.nullcontext() if step is None else step.compiling(False)
     with (
         not_compiling,
-        _reduction.set(_Reduction(_are_reduced())),
+        _reduction.set(_Reduction(reduced)),
         reducing_gradients(names, not accumulates),
     ):
         result = original(optimizer, grads, variables)
@@ -97,11 +100,17 @@ def _are_reduced() -> bool:
 def _clip(original: Callable[..., Any], optimizer: Any, grads: Any) -> Any:
     """Reduces before clipping: the norm that counts is that of the global batch's gradient."""
     clips = optimizer.clipnorm or optimizer.global_clipnorm or optimizer.clipvalue
-    reduction = _reduction.get()
-    if not clips or reduction is None or reduction.done or not in_replica_context():
+    if not clips or _are_reduced() or not in_replica_context():
         return original(optimizer, grads)
-    grads = tf.distribute.get_replica_context().all_reduce("SUM", list(grads))
-    reduction.done = True
+    reduction, step, grads = _reduction.get(), current_step(), list(grads)
+    if reduction is not None:
+        grads = _reduce_all(grads)
+        reduction.done = True
+    elif step is not None and id(optimizer) not in step.reduced_for:
+        # An optimizer of the user's clips before it applies.
+        with reducing_gradients([f"gradient {i}" for i in range(len(grads))]):
+            grads = _reduce_all(grads)
+        step.reduced_for.add(id(optimizer))
     return original(optimizer, grads)
 
 

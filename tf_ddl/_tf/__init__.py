@@ -1,6 +1,6 @@
-"""All that touches `tensorflow.python` or the ops library.
+"""All that touches TensorFlow's inside or the ops library.
 
-    private_api     the one module that imports `tensorflow.python.*`
+    private_api     the one module that imports TensorFlow's private modules
     ops_build       whether the compiled ops fit the installed TensorFlow
     ops             the ops: groups, names, gradients
     failures        errors that are ours and TensorFlow's, also those of a graph

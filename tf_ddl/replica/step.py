@@ -35,6 +35,7 @@ class Step:
       keras_step: "train" or "test" or "predict", if it is that step of a Keras model; else "".
       assigned: trainable variables that it assigned, by id.
       statistics: variables that follow the data, such as moving averages, that it assigned, by id.
+      reduced_for: ids of optimizers that hold reduced gradients which they have not applied yet.
     """
 
     def __init__(self, engine: Engine, fn: Callable[..., Any], inputs: Any) -> None:
@@ -42,6 +43,7 @@ class Step:
         self.keras_step = _keras_step(fn)
         self.assigned: dict[int, Any] = {}
         self.statistics: dict[int, Any] = {}
+        self.reduced_for: set[int] = set()
         self.graph = None if tf.executing_eagerly() else private_api.default_graph()
         self._engine = engine
         self._inputs = inputs

@@ -164,6 +164,27 @@ _register(
     ),
 )
 _register("eager", lambda: keras.optimizers.Adam(0.02, **EVERYTHING), run_eagerly=True)
+
+
+class ClipsItself(keras.optimizers.SGD):
+    def apply(self, grads, trainable_variables=None):
+        return super().apply(self._clip_gradients(grads), trainable_variables)
+
+
+class ClipsAndAppliesTwice(keras.optimizers.SGD):
+    """What it applies first it has clipped; the second time the gradients are to be reduced."""
+
+    def apply(self, grads, trainable_variables=None):
+        super().apply(self._clip_gradients(grads), trainable_variables)
+        return super().apply(grads, trainable_variables)
+
+
+_register("clips itself", lambda: ClipsItself(0.02, clipnorm=0.5))
+_register("clips itself and applies again", lambda: ClipsAndAppliesTwice(0.02, clipnorm=0.5))
+_register(
+    "clips itself and accumulates",
+    lambda: ClipsItself(0.02, clipnorm=0.5, gradient_accumulation_steps=3),
+)
 _register("clipnorm eager", lambda: keras.optimizers.SGD(0.02, clipnorm=0.5), run_eagerly=True)
 
 # --- how often gradients are reduced --------------------------------------------------------------

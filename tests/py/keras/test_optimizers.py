@@ -60,6 +60,7 @@ def test_sparse_gradients(results, setting):
     [
         *["LossScaleOptimizer", "LossScaleOptimizer accumulating", "MultiOptimizer"],
         *["schedule", "eager", "clipnorm eager", "apply_in_parts", "no rows at the update"],
+        *["clips itself", "clips itself and applies again", "clips itself and accumulates"],
     ],
 )
 def test_wrappers_schedules_and_other_ways_to_apply(results, name):
