@@ -36,9 +36,16 @@ Status CommSet::Check(NcclResult result, const char* call) const {
 }
 
 bool CommSet::Register(NcclComm comm) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  all_.push_back(comm);
-  return !aborted_;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!aborted_) {
+      all_.push_back(comm);
+      return true;
+    }
+  }
+  // From a call that came back after Abort had left it behind.
+  nccl_.comm_abort(comm);
+  return false;
 }
 
 int CommSet::count() const {
@@ -73,7 +80,7 @@ Status CommSet::Init() {
   const Deadline deadline = DeadlineIn(options_.init_seconds);
   const NcclResult result =
       nccl_.comm_init_rank_config(&root_, options_.size, id, options_.rank, &config);
-  if (root_ != nullptr) Register(root_);
+  if (root_ != nullptr && !Register(root_)) return Cancelled("ncclCommInitRankConfig: aborted");
   if (result != kNcclInProgress) DDL_RETURN_IF_ERROR(Check(result, "ncclCommInitRankConfig"));
   DDL_RETURN_IF_ERROR(WaitFor(root_, deadline, "ncclCommInitRankConfig"));
   flat_ = root_;

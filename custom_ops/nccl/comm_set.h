@@ -57,6 +57,7 @@ class CommSet : public std::enable_shared_from_this<CommSet> {
  private:
   Status WaitFor(NcclComm comm, Deadline deadline, const std::string& what);
   Status Split(int color, int key, const std::string& what, NcclComm* comm);
+  // False: Abort has been before it; then the communicator is gone already.
   bool Register(NcclComm comm);
 
   const std::shared_ptr<Device> device_;

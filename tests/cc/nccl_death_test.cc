@@ -289,7 +289,15 @@ TEST(NcclDeath, InitThatDoesNotComeBack) {
   EXPECT_LT(SecondsSince(begin), Limit(8));
   EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
   EXPECT_TRUE(Has(status.message(), "did not come back from starting")) << status.message();
+  EXPECT_EQ(fake.calls("ncclCommAbort"), 0);
+  // What comes back now is nobody's: it is aborted, and nothing else is done with it.
   fake.unblock();
+  for (const Deadline deadline = DeadlineIn(Limit(5));
+       fake.calls("ncclCommAbort") == 0 && Clock::now() < deadline;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(fake.calls("ncclCommAbort"), 1);
+  EXPECT_EQ(fake.calls("ncclCommSplit"), 0);
 }
 
 TEST(NcclDeath, WhatNcclReportsByItselfIsNoticed) {
