@@ -67,14 +67,10 @@ std::vector<Training> Train(World* world, int calls, const std::string& key = "g
 
 TEST(Epochs, SumsAreExactWhileBucketsChangeAndAllRanksDoTheSame) {
   for (const auto& sizes : {std::vector<int>{2}, std::vector<int>{2, 2}, std::vector<int>{2, 1}}) {
+    if (kSanitized && sizes == std::vector<int>{2, 2}) continue;  // half of the whole time
     const Topology topology = Hosts(sizes);
     World world(topology.size(), Tuned(), true, &topology);
-    // Fewer under a sanitizer, in which time goes further.
-#ifdef TF_DDL_SANITIZED
-    const auto trainings = Train(&world, 110);
-#else
-    const auto trainings = Train(&world, 150);
-#endif
+    const auto trainings = Train(&world, kSanitized ? 110 : 150);
     ASSERT_FALSE(HasFatalFailure());
     std::set<std::string> different;
     EXPECT_GE(trainings[0].layouts.size(), 75u);

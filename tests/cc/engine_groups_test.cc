@@ -43,7 +43,9 @@ TEST(Groups, ManyAtOnceWithArrivalOrdersThatDiffer) {
         std::vector<std::pair<int, int>> arrivals;
         for (int g = 0; g < kGroups; ++g) {
           for (size_t t = 0; t < counts.size(); ++t) {
-            data[g].emplace_back(counts[t], static_cast<float>(rank + g + call + t));
+            data[g].emplace_back(counts[t]);
+            const Sawtooth mine{0, rank + g + call + static_cast<int>(t)};
+            mine.Put(DType::kFloat32, data[g][t].data(), counts[t]);
             arrivals.push_back({g, static_cast<int>(t)});
           }
         }
@@ -57,9 +59,8 @@ TEST(Groups, ManyAtOnceWithArrivalOrdersThatDiffer) {
         ASSERT_TRUE(status.ok()) << status.message();
         for (int g = 0; g < kGroups; ++g) {
           for (size_t t = 0; t < counts.size(); ++t) {
-            const float expected =
-                static_cast<float>(size * (g + call + t)) + size * (size - 1) / 2.0f;
-            for (float value : data[g][t]) ASSERT_EQ(value, expected);
+            const Sawtooth sum{0, size * (g + call + static_cast<int>(t)) + size * (size - 1) / 2};
+            ASSERT_TRUE(sum.IsIn(DType::kFloat32, data[g][t].data(), counts[t]));
           }
         }
       }

@@ -13,9 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "base/half.h"
 #include "comm/host.h"
 #include "engine/engine.h"
+#include "values.h"
 
 namespace tf_ddl {
 
@@ -88,53 +88,6 @@ inline GroupSpec OneTensor(const std::string& key, DType dtype, std::vector<int6
   spec.op = op;
   spec.tensors.push_back({key, dtype, std::move(shape)});
   return spec;
-}
-
-// Element `i` of an array of `dtype`.
-inline void Put(DType dtype, void* base, int64_t i, double value) {
-  switch (dtype) {
-    case DType::kFloat32:
-      static_cast<float*>(base)[i] = static_cast<float>(value);
-      return;
-    case DType::kFloat64:
-      static_cast<double*>(base)[i] = value;
-      return;
-    case DType::kFloat16:
-      static_cast<Float16*>(base)[i] = Float16::FromFloat(static_cast<float>(value));
-      return;
-    case DType::kBFloat16:
-      static_cast<BFloat16*>(base)[i] = BFloat16::FromFloat(static_cast<float>(value));
-      return;
-    case DType::kInt32:
-      static_cast<int32_t*>(base)[i] = static_cast<int32_t>(value);
-      return;
-    case DType::kInt64:
-      static_cast<int64_t*>(base)[i] = static_cast<int64_t>(value);
-      return;
-    case DType::kBytes:
-      static_cast<uint8_t*>(base)[i] = static_cast<uint8_t>(value);
-      return;
-  }
-}
-
-inline double Get(DType dtype, const void* base, int64_t i) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return static_cast<const float*>(base)[i];
-    case DType::kFloat64:
-      return static_cast<const double*>(base)[i];
-    case DType::kFloat16:
-      return Float16::ToFloat(static_cast<const Float16*>(base)[i]);
-    case DType::kBFloat16:
-      return BFloat16::ToFloat(static_cast<const BFloat16*>(base)[i]);
-    case DType::kInt32:
-      return static_cast<const int32_t*>(base)[i];
-    case DType::kInt64:
-      return static_cast<double>(static_cast<const int64_t*>(base)[i]);
-    case DType::kBytes:
-      return static_cast<const uint8_t*>(base)[i];
-  }
-  return 0;
 }
 
 inline void Says(const std::string& text, const std::string& part) {

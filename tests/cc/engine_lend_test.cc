@@ -55,19 +55,16 @@ Status Use(Engine* engine, int user, int calls) {
     const Status found =
         engine->RegisterGroup(OneTensor(KeyOf(user, count), DType::kFloat32, {count}), &group);
     if (!found.ok()) return found;
-    std::vector<float> data(count, static_cast<float>(engine->rank() + call));
+    std::vector<float> data(count);
+    Sawtooth{0, engine->rank() + call}.Put(DType::kFloat32, data.data(), count);
     const bool lend = (user % 2 == 0) != (call % 3 == 2);
     const Status status = lend ? LendFor(engine, group, data.data(), count)
                                : SubmitAndWait(engine, group, data.data(), count);
     if (!status.ok()) return status;
     const int size = engine->size();
-    const float expected = static_cast<float>(size * call + size * (size - 1) / 2);
-    for (float value : data) {
-      if (value != expected) {
-        return Internal("wrong sum " + std::to_string(value) + " instead of " +
-                        std::to_string(expected));
-      }
-    }
+    const Sawtooth sum{0, size * call + size * (size - 1) / 2};
+    const auto right = sum.IsIn(DType::kFloat32, data.data(), count);
+    if (!right) return Internal(std::string("wrong sum ") + right.message());
   }
   return OkStatus();
 }

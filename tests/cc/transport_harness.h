@@ -27,6 +27,7 @@
 #include "transport/remote_reader.h"
 #include "transport/segment.h"
 #include "transport/stream_pair.h"
+#include "values.h"
 
 namespace tf_ddl {
 
@@ -198,17 +199,6 @@ inline std::vector<Mesh> MakeMeshes(Kind kind, int size) {
   return meshes;
 }
 
-// Bytes that differ at every place and with every seed.
-inline std::vector<uint8_t> Pattern(size_t n, uint32_t seed) {
-  std::vector<uint8_t> bytes(n);
-  uint32_t state = seed * 2654435761u + 12345u;
-  for (uint8_t& byte : bytes) {
-    state = state * 1664525u + 1013904223u;
-    byte = static_cast<uint8_t>(state >> 24);
-  }
-  return bytes;
-}
-
 // Cuts memory into pieces whose sizes go round through `cuts`.
 inline std::vector<iovec> Cut(uint8_t* data, size_t n, const std::vector<size_t>& cuts) {
   std::vector<iovec> pieces;
@@ -264,14 +254,17 @@ class AddSink : public Sink {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(from) % 16, 0u);
     EXPECT_TRUE(n % 16 == 0 || offset + n == data.size()) << offset << " " << n;
     next_ = offset + n;
-    for (size_t i = 0; i < n; ++i)
-      data[offset + i] = static_cast<uint8_t>(data[offset + i] + from[i]);
+    // Copied first: so a sanitizer sees who reads this memory.
+    if (taken_.size() < n) taken_.resize(n);
+    if (n > 0) std::memcpy(taken_.data(), from, n);
+    values::AddBytes(data.data() + offset, taken_.data(), n);
   }
 
   std::vector<uint8_t> data;
 
  private:
   size_t next_ = 0;
+  std::vector<uint8_t> taken_;
 };
 
 // One rank: drives its pairs and records what happens.

@@ -6,6 +6,10 @@ With GPUs: tests/py/gpu. Without, over test libraries: tests/py/multiprocess/tes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from harness import Result
+
 
 def train(reduction: str, prepare: str = "") -> None:
     """A few steps of a model whose gradients are on the GPU; prints what was used and learnt."""
@@ -54,10 +58,10 @@ def train(reduction: str, prepare: str = "") -> None:
 
 
 def killed(prepare: str = "") -> None:
-    """Rank 1 kills itself between two steps.
+    """Rank 1 kills itself between two steps, and prints when.
 
-    The next step of the others hangs in NCCL until the control plane notices. Prints how long that
-    took.
+    The step that another rank is in then hangs in NCCL until the control plane notices: it prints
+    when it got out.
     """
     exec(prepare, {})
     import os
@@ -75,11 +79,17 @@ def killed(prepare: str = "") -> None:
         replica = tf.distribute.get_replica_context
         return strategy.run(lambda: replica().all_reduce("SUM", [tf.ones([1000, 1000])])[0])
 
-    step()
-    if strategy.rank == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    begin = time.monotonic()
     try:
+        step()  # rank 1 may be gone before this has ended here
+        if strategy.rank == 1:
+            print("time", time.time(), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
         step()
     finally:
-        print("seconds", time.monotonic() - begin, flush=True)
+        print("time", time.time(), flush=True)
+
+
+def seconds_after_the_kill(results: Sequence[Result]) -> float:
+    """How long rank 0 went on after rank 1 was gone, in `killed`."""
+    left, gone = (float(result.stdout.split("time ")[-1].split()[0]) for result in results)
+    return left - gone

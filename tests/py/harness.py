@@ -202,8 +202,7 @@ def start_workers(
       ranks: start these only; default: all.
       fresh: True: start new interpreters, as a launcher does. False: fork each rank from a process
         that has imported TensorFlow and Keras already, unless a variable is set that those may have
-        read. None: with DDL_TEST_FORK=1 fork them if the script names
-        TensorFlow or Keras.
+        read. None: fork them if the script names TensorFlow or Keras, unless DDL_TEST_FORK=0.
     """
     common = dict(os.environ)
     common.update(
@@ -219,7 +218,7 @@ def start_workers(
         source = _source(script, args)
         path.write_text(source, encoding="utf-8")
         if fresh is None:
-            forked = os.environ.get("DDL_TEST_FORK") == "1"
+            forked = os.environ.get("DDL_TEST_FORK") != "0"
             fresh = not forked or not re.search("tensorflow|keras|DDLStrategy", source)
         processes: list[_Process] = []
         workers = Workers(processes)

@@ -192,7 +192,7 @@ def run_cases(
             import alone_and_together
             alone_and_together.work({modules!r}, {str(folder)!r}, {alone})
         """
-        run_workers(script, ranks, env=env, timeout=timeout)
+        run_workers(script, ranks, env=env, fresh=False, timeout=timeout)
     read = [
         pickle.loads((folder / f"{who}.pickle").read_bytes()) for who in ("alone", *range(size))
     ]

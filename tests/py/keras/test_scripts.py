@@ -84,7 +84,7 @@ def _start_alone(folder, scripts):
         runpy.run_path(sys.argv[0], run_name="__main__")
     """
     no_job = dict.fromkeys(["DDL_RANK", "DDL_SIZE", "DDL_RENDEZVOUS", "DDL_SECRET"], "")
-    return start_workers(script, 1, env_by_rank={0: no_job})
+    return start_workers(script, 1, env_by_rank={0: no_job}, fresh=False)
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,7 @@ def test_resnet50_is_that_of_keras() -> None:
 
 def test_models_have_the_stated_sizes() -> None:
     code = "from tf_ddl.bench import training as m; print(m.parameters('mlp'), m.parameters('cnn'))"
-    (done,) = run_workers(code, 1, timeout=120)
+    (done,) = run_workers(code, 1, fresh=False, timeout=120)
     mlp, cnn = map(int, done.stdout.split()[-2:])
     assert mlp == pytest.approx(10e6, rel=0.02)
     assert cnn == pytest.approx(2.5e6, rel=0.02)
