@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import warm_start
+from time_limits import limit
 
 from tf_ddl.launcher.workers import bootstrap
 
@@ -132,14 +133,18 @@ class Workers:
 
     def wait_for_line(self, rank: int, text: str, timeout: float = 60.0) -> None:
         """Waits until `rank` has printed `text`."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + limit(timeout)
         while text not in self[rank].text("out"):
             if time.monotonic() > deadline or self[rank].has_ended():
                 raise AssertionError(f"rank {rank} never printed {text!r}\n{self.describe()}")
             time.sleep(_POLL)
 
     def wait(self, timeout: float, ranks: Sequence[int] | None = None) -> list[Result]:
-        """Waits until the workers (or those of `ranks`) have ended."""
+        """Waits until the workers (or those of `ranks`) have ended.
+
+        They have `timeout` seconds on a machine that does nothing else: see time_limits.py.
+        """
+        timeout = limit(timeout)
         waited = [p for p in self._processes if ranks is None or p.rank in ranks]
         deadline = time.monotonic() + timeout
         while running := [process for process in waited if not process.has_ended()]:
@@ -246,8 +251,9 @@ def run_workers(
 ) -> list[Result]:
     """Runs the workers to their end.
 
-    All may take `timeout` seconds together. `expect_failure` False: all must end with exit code 0;
-    True: none may; None: either. For the other arguments see `start_workers`.
+    All may take `timeout` seconds together, where nothing else runs. `expect_failure` False: all
+    must end with exit code 0; True: none may; None: either. For the other arguments see
+    `start_workers`.
     """
     with start_workers(
         script, n, args=args, env=env, env_by_rank=env_by_rank, ranks=ranks, fresh=fresh
@@ -268,8 +274,10 @@ def run_ddlrun(
 ) -> subprocess.CompletedProcess:
     """Runs `ddlrun` as a process of its own; output as text, progress bars untouched.
 
-    Not in the repository, where `-m` would find the sources before the installed package.
+    Not in the repository, where `-m` would find the sources before the installed package. It has
+    `timeout` seconds on a machine that does nothing else: see time_limits.py.
     """
+    timeout = limit(timeout)
     command = [sys.executable, "-m", "tf_ddl.run", *arguments]
     common = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **(env or {})}
     with subprocess.Popen(
