@@ -74,12 +74,5 @@ double At(DType dtype, const void* data, int64_t i) {
   return 0;
 }
 
-int64_t FirstDifference(const uint8_t* a, const uint8_t* b, int64_t elements, int64_t size) {
-  for (int64_t i = 0; i < elements * size; ++i) {
-    if (a[i] != b[i]) return i / size;
-  }
-  return -1;
-}
-
 }  // namespace values
 }  // namespace tf_ddl

@@ -1,12 +1,13 @@
 // What tests put into memory and expect to find there. Loops over every element are the greatest
-// part of what tests compute, and of no interest to a sanitizer: values.cc is compiled without. So
-// that a sanitizer sees who reads and writes whose memory, that is copied and compared as a whole
-// (std::memcpy, std::memcmp), and only here, by those who include this.
+// part of what tests compute: they are in values.cc, which is compiled without sanitizers, and work
+// on memory that only they know. What the library reads and writes is copied and compared as a
+// whole here, by std::memcpy and std::memcmp, so a sanitizer still sees who touches whose memory.
 #ifndef TF_DDL_TESTS_CC_VALUES_H_
 #define TF_DDL_TESTS_CC_VALUES_H_
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -29,8 +30,6 @@ void AddBytes(uint8_t* to, const uint8_t* from, size_t n);
 void FillSawtooth(DType dtype, void* data, int64_t first, int64_t count, int64_t times,
                   int64_t plus);
 double At(DType dtype, const void* data, int64_t i);
-// -1 if there is none.
-int64_t FirstDifference(const uint8_t* a, const uint8_t* b, int64_t elements, int64_t size);
 }  // namespace values
 
 // Bytes that differ at every place and with every seed.
@@ -63,8 +62,8 @@ struct Sawtooth {
     }
     std::vector<uint8_t> found(expected.size());
     std::memcpy(found.data(), from, found.size());
-    const int64_t at = values::FirstDifference(found.data(), expected.data(), count,
-                                               static_cast<int64_t>(SizeOf(dtype)));
+    const auto differs = std::mismatch(found.begin(), found.end(), expected.begin()).first;
+    const auto at = (differs - found.begin()) / static_cast<int64_t>(SizeOf(dtype));
     return testing::AssertionFailure()
            << values::At(dtype, found.data(), at) << " instead of "
            << values::At(dtype, expected.data(), at) << " at " << at << " of " << count;

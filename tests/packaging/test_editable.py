@@ -22,7 +22,7 @@ collective.shutdown()
 
 
 def _compiled_quickly(folder: Path) -> dict[str, str]:
-    """Variables with which the core compiles in little time: this is no test of its speed."""
+    """The environment in which the core compiles in little time: this is no test of its speed."""
     settings = folder / "quick.cmake"
     settings.write_text("set(CMAKE_UNITY_BUILD ON)\n")
     return {

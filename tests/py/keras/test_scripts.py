@@ -15,6 +15,8 @@ import pytest
 import script_runner
 from harness import run_ddlrun, start_workers
 
+pytestmark = pytest.mark.timeout(1800)  # the first test runs all scripts
+
 FOLDER = pathlib.Path(script_runner.__file__).parent / "scripts"
 #: Scripts whose steps depend on nothing but their rows: how far numbers may be apart on two ranks.
 EXACT = {
@@ -131,7 +133,6 @@ def _farthest(expected, found):
     return apart[worst], worst
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_one_process_with_the_strategy(name, results):
     expected = _load(results["plain"], name)
@@ -140,7 +141,6 @@ def test_one_process_with_the_strategy(name, results):
     assert difference <= 1e-6, where
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_two_ranks_are_equal(name, results):
     ranks = [_load(results["two"], name, rank) for rank in range(2)]
@@ -149,14 +149,12 @@ def test_two_ranks_are_equal(name, results):
         np.testing.assert_array_equal(ranks[0][key], ranks[1][key], err_msg=key)
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", sorted(EXACT))
 def test_two_ranks_get_to_the_numbers_of_one_process(name, results):
     difference, where = _farthest(_load(results["plain"], name), _load(results["two"], name))
     assert difference <= EXACT[name], where
 
 
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", sorted(RANDOM))
 def test_two_ranks_get_as_far_as_one_process(name, results):
     key, tolerance, bound = RANDOM[name]
@@ -184,7 +182,6 @@ def _events(folder):
     return [str(file.parent.relative_to(folder)) for file in files], found
 
 
-@pytest.mark.timeout(1800)
 def test_tensorboard_s_files_are_written_once(results):
     """By the tutorial's callback, in the folder in which all ranks run."""
     expected, single = _events(results["plain"] / "written" / "logs")
