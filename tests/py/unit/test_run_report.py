@@ -85,13 +85,15 @@ def test_summary_says_who_and_how_and_shows_the_last_lines():
             (1, 1.3, False, LOST),
             (-15, 3.4, True, []),
             (0, 0.2, False, []),
+            (-15, 3.4, True, LOST),
         ),
         hint="all output: somewhere",
     )
     found = text.splitlines()
     assert found[0] == ("rank 1 failed first: killed by signal 9 (SIGKILL), 1.0 s after the start")
     assert found[1:22] == ["last lines of rank 1:"] + [f"  | line {n}" for n in range(20, 40)]
-    assert "ranks 0, 2 ended after losing another rank: exit code 1" in found
+    cause = "ranks 0, 2, 5 ended after losing another rank: "
+    assert cause + "exit code 1, killed by signal 15 (SIGTERM)" in found
     assert "rank 3 stopped by the launcher: killed by signal 15 (SIGTERM)" in found
     assert "rank 4 ended without an error" in found
     assert "dmesg" in text

@@ -90,17 +90,22 @@ def _how(exit_: process.Exit, result: supervisor.JobResult) -> str:
 
 
 def _grouped(exits: Sequence[process.Exit], result: supervisor.JobResult) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = {}
+    """Ranks by what became of them; those of one cause are together, however each of them ended."""
+    causes: dict[str, list[process.Exit]] = {}
     for exit_ in exits:
         if exit_.code == 0:
-            text = "ended without an error"
+            cause = "ended without an error"
         elif only_lost_a_peer(result.tails[exit_.rank]):
-            text = f"ended after losing another rank: {exit_.reason}"
+            cause = "ended after losing another rank"
         elif exit_.stopped:
-            text = f"stopped by the launcher: {exit_.reason}"
+            cause = "stopped by the launcher"
         else:
-            text = f"failed too: {exit_.reason}"
-        groups.setdefault(text, []).append(exit_.rank)
+            cause = "failed too"
+        causes.setdefault(cause, []).append(exit_)
+    groups = {}
+    for cause, members in causes.items():
+        reasons = ", ".join(dict.fromkeys(e.reason for e in members if e.code != 0))
+        groups[f"{cause}: {reasons}" if reasons else cause] = [e.rank for e in members]
     return groups
 
 
