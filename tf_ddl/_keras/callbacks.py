@@ -94,7 +94,7 @@ class _Exchange:
             return
         stop = _STOPS[hook.split("_")[1]] if "epoch" not in hook else "stop_training"
         names = sorted(display_name(variable) for variable in assigned)
-        sums = [int(checksum(variable)) for variable in assigned]
+        sums = [checksum(variable) for variable in assigned]
         told = [
             int(bool(getattr(self._model, stop, False))),
             len(assigned),

@@ -10,8 +10,11 @@ In other steps that is one counter and one branch not taken.
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
 
 from tf_ddl._base.words import SHOWN, names_of
 from tf_ddl._native.engine import Engine
@@ -43,14 +46,11 @@ def check_origin(variables: Iterable[Any], is_own: Callable[[Any], bool]) -> Non
         )
 
 
-def checksum(variable: Any) -> tf.Tensor:
-    """The sum of a variable's bits, read as integers; int64 scalar, equal for equal bits."""
-    value = local_value(variable)
-    if value.dtype.is_complex:
-        value = tf.stack([tf.math.real(value), tf.math.imag(value)])
-    integers = {1: tf.uint8, 2: tf.int16, 4: tf.int32, 8: tf.int64}[value.dtype.size]
-    bits = value if value.dtype == tf.bool else tf.bitcast(value, integers)
-    return tf.reduce_sum(tf.cast(bits, tf.int64))
+def checksum(variable: Any) -> int:
+    """The sum of a variable's bits, read as integers; equal for equal bits."""
+    value = np.ascontiguousarray(local_value(variable).numpy()).reshape(-1)
+    integers = {1: np.uint8, 2: np.int16}.get(value.itemsize, np.int32)
+    return int(value.view(integers).sum(dtype=np.int64))
 
 
 class ReplicaCheck:
@@ -98,34 +98,47 @@ class ReplicaCheck:
             due |= tf.equal(count % self._every, 0)
 
         def compare() -> tf.Tensor:
+            # Inputs of the branch, so that it is executed between the step's assignments and later
+            # ones. To read the variables by ops would take a large part of the time of tracing.
+            for variable in variables:
+                private_api.default_graph().capture(variable.handle)
             self.compare(variables)
             return tf.constant(True)
 
-        # Reading the variables in a branch orders the branch after the step's assignments.
         with in_program_order(self._engine):
             tf.cond(due, compare, lambda: tf.constant(True), name="tf_ddl_compare_replicas")
 
     def compare(self, variables: list[Any]) -> None:
         """Compares these variables now, here; see `now_and_then`. All ranks must call."""
         names = [display_name(v) for v in variables]
-        mine = tf.stack([checksum(v) for v in variables])[tf.newaxis]
+
+        def checksums() -> np.ndarray:
+            return np.array([[checksum(v) for v in variables]], np.int64)
+
+        mine = tf.numpy_function(checksums, [], tf.int64)
+        mine = tf.ensure_shape(mine, [1, len(names)])
         sums, _ = ops.all_gather(self._engine, mine, name="checksums of variables")
-        sums = tf.reshape(sums, [self._engine.size, len(names)])
-        differs = tf.not_equal(sums, sums[:1])
-        which = tf.boolean_mask(tf.constant(names), tf.reduce_any(differs, axis=0))
-        ranks = tf.where(tf.reduce_any(differs, axis=1))[:, 0]
-        message = tf.strings.join(
-            [
-                "the replicas have drifted apart: on rank 0 and rank ",
-                tf.strings.reduce_join(tf.strings.as_string(ranks[:SHOWN]), separator=", "),
-                " these variables are not the same: ",
-                tf.strings.reduce_join(which[:SHOWN], separator=", "),
-                " (",
-                tf.strings.as_string(tf.size(which)),
-                " in all). A gradient was applied without being reduced over the ranks, or a "
-                "variable was assigned something that differs between them. An optimizer has to "
-                "call tf.distribute.get_replica_context().all_reduce(SUM, gradients) before it "
-                "updates variables, as those of Keras do",
-            ]
-        )
-        failures.check(tf.logical_not(tf.reduce_any(differs)), message)
+        message = tf.numpy_function(functools.partial(_difference, names), [sums], tf.string)
+        failures.check(tf.equal(message, ""), message)
+
+
+def _difference(names: list[str], sums: np.ndarray) -> str:
+    """What to say of variables that are not the same on all ranks; "" if all are.
+
+    Args:
+      names: of the variables.
+      sums: [ranks, variables], their checksums.
+    """
+    differs = sums != sums[:1]
+    if not differs.any():
+        return ""
+    ranks = np.flatnonzero(differs.any(axis=1))
+    which = [name for name, any_ in zip(names, differs.any(axis=0)) if any_]
+    return (
+        "the replicas have drifted apart: on rank 0 and rank "
+        f"{', '.join(map(str, ranks[:SHOWN]))} these variables are not the same: "
+        f"{', '.join(which[:SHOWN])} ({len(which)} in all). A gradient was applied without being "
+        "reduced over the ranks, or a variable was assigned something that differs between them. "
+        "An optimizer has to call tf.distribute.get_replica_context().all_reduce(SUM, gradients) "
+        "before it updates variables, as those of Keras do"
+    )
