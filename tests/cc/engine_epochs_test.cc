@@ -67,7 +67,7 @@ std::vector<Training> Train(World* world, int calls, const std::string& key = "g
 
 TEST(Epochs, SumsAreExactWhileBucketsChangeAndAllRanksDoTheSame) {
   for (const auto& sizes : {std::vector<int>{2}, std::vector<int>{2, 2}, std::vector<int>{2, 1}}) {
-    if (kSanitized && sizes == std::vector<int>{2, 2}) continue;  // half of the whole time
+    if (kSanitized && sizes != std::vector<int>{2, 1}) continue;  // each takes a minute
     const Topology topology = Hosts(sizes);
     World world(topology.size(), Tuned(), true, &topology);
     const auto trainings = Train(&world, kSanitized ? 110 : 150);
@@ -91,7 +91,7 @@ TEST(Epochs, WithoutAutotuneTheLayoutStays) {
     EngineOptions options = Tuned(deterministic);
     options.deterministic = deterministic;
     World world(2, options);
-    const auto trainings = Train(&world, 40);
+    const auto trainings = Train(&world, kSanitized ? 15 : 40);
     ASSERT_FALSE(HasFatalFailure());
     std::set<std::string> different;
     for (const Training& training : trainings) {
