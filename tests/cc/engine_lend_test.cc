@@ -12,6 +12,8 @@ namespace tf_ddl {
 namespace {
 
 constexpr double kBound = 60;  // seconds; a lost wake-up or a deadlock, not slowness, takes longer
+// Each time at another moment, by chance; a sanitizer does not need to meet the worst one.
+constexpr int kRounds = kSanitized ? 5 : 12;
 
 // A blocking call as capi's Run makes it, with a bound.
 Status LendFor(Engine* engine, uint64_t group, float* data, int64_t count) {
@@ -118,13 +120,13 @@ TEST_P(Lend, LendersAndOthersAtOnce) {
 
 TEST_P(Lend, OneLenderAlone) {
   World world(size(), EngineOptions(), pull());
-  const auto ends = RunUsers(&world, 1, 300, [] {});
+  const auto ends = RunUsers(&world, 1, kSanitized ? 100 : 300, [] {});
   for (const Status& end : ends) ASSERT_TRUE(end.ok()) << end.message();
 }
 
 TEST_P(Lend, ShutdownInTheMiddle) {
   std::mt19937 random(size());
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     World world(size(), EngineOptions(), pull());
     const int leaves = round % size();
     const auto ends = RunUsers(&world, 3, 1000000, [&] {
@@ -141,7 +143,7 @@ TEST_P(Lend, ShutdownInTheMiddle) {
 
 TEST_P(Lend, AbortInTheMiddle) {
   std::mt19937 random(size() + 100);
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     World world(size(), EngineOptions(), pull());
     const int aborts = round % size();
     const auto ends = RunUsers(&world, 3, 1000000, [&] {
@@ -167,7 +169,7 @@ TEST_P(Lend, OthersCallsAreCarriedOutWhileAThreadIsLent) {
               .RegisterGroup(OneTensor("g" + std::to_string(i), DType::kFloat32, {100}), &groups[i])
               .ok());
     }
-    for (int call = 0; call < 200; ++call) {
+    for (int call = 0; call < (kSanitized ? 70 : 200); ++call) {
       std::vector<float> lent(100, 1), other(100, 2);
       Latch latch(2);
       std::atomic<bool> finished{false};
@@ -239,7 +241,7 @@ TEST(Wake, NoneIsLost) {
   std::vector<std::unique_ptr<Communicator>> communicators;
   ASSERT_TRUE(CreateLoopbackCommunicators(2, true, nullptr, CommOptions(), &communicators).ok());
   Communicator* const communicator = communicators[0].get();
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     std::atomic<bool> stop{false};
     std::vector<std::thread> wakers;
     for (int i = 0; i < 3; ++i) {
@@ -247,7 +249,7 @@ TEST(Wake, NoneIsLost) {
         while (!stop.load()) communicator->Wake();
       });
     }
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < (kSanitized ? 200 : 1000); ++i) {
       communicator->Sleep(DeadlineIn(0.001));
       communicator->AfterSleep();
     }
