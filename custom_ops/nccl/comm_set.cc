@@ -153,14 +153,6 @@ Status CommSet::AsyncError() const {
   return OkStatus();
 }
 
-// Until the process ends. NCCL may still write what a split makes, if it could not be aborted.
-void CommSet::Keep(std::shared_ptr<CommSet> comms) {
-  static std::mutex mutex;
-  static auto* const kept = new std::vector<std::shared_ptr<CommSet>>;
-  std::lock_guard<std::mutex> lock(mutex);
-  kept->push_back(std::move(comms));
-}
-
 bool CommSet::Abort(double seconds) {
   struct Left {
     std::mutex mutex;
@@ -178,7 +170,7 @@ bool CommSet::Abort(double seconds) {
   // All at once: one may wait for what is stuck in another.
   for (const NcclComm comm : all) {
     std::thread([self = shared_from_this(), left, comm] {
-      if (self->nccl_.comm_abort(comm) != kNcclSuccess) Keep(self);
+      self->nccl_.comm_abort(comm);
       std::lock_guard<std::mutex> lock(left->mutex);
       --left->count;
       left->changed.notify_all();

@@ -55,7 +55,6 @@ class CommSet : public std::enable_shared_from_this<CommSet> {
   Status Finalize(double seconds);
 
  private:
-  static void Keep(std::shared_ptr<CommSet> comms);
   Status WaitFor(NcclComm comm, Deadline deadline, const std::string& what);
   Status Split(int color, int key, const std::string& what, NcclComm* comm);
   // False: Abort has been before it; then the communicator is gone already.

@@ -67,7 +67,7 @@ std::vector<Training> Train(World* world, int calls, const std::string& key = "g
 
 TEST(Epochs, SumsAreExactWhileBucketsChangeAndAllRanksDoTheSame) {
   for (const auto& sizes : {std::vector<int>{2}, std::vector<int>{2, 2}, std::vector<int>{2, 1}}) {
-    if (kSanitized && sizes != std::vector<int>{2, 1}) continue;  // each takes a minute
+    if (kSanitized && sizes != std::vector<int>{2, 1}) continue;  // each takes long
     const Topology topology = Hosts(sizes);
     World world(topology.size(), Tuned(), true, &topology);
     const auto trainings = Train(&world, kSanitized ? 110 : 150);

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import time
 
 import pytest
 from harness import is_running, run_ddlrun, run_workers, start_workers
-from time_limits import STRICT, limit
+from time_limits import limit
 
 LOST_WITHIN = limit(2.0)  # seconds until every other rank has raised
 GONE_WITHIN = limit(5.0)  # seconds until the whole job is gone
@@ -248,7 +247,4 @@ def test_ddlrun_is_gone_soon_after_a_rank_is_killed_in_fit(tmp_path):
         assert float(line.split()[3]) - killed < LOST_WITHIN
         assert any("lost" in line and "rank 1" in line for line in said), said
     assert "ddlrun: rank 1 failed first: killed by signal 9 (SIGKILL)" in err
-    if STRICT:
-        assert "ddlrun: ranks 0, 2 ended after losing another rank: exit code 1\n" in err, err
-    else:  # a busy rank may be stopped before it has ended, or has even shown its exception
-        assert re.search("ddlrun: rank.* (ended after losing another rank|stopped by)", err), err
+    assert "ddlrun: ranks 0, 2 ended after losing another rank" in err, err

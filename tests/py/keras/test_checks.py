@@ -342,6 +342,21 @@ def settings():
     tf_ddl.DDLStrategy()
 
 
+def compared_after_each_of_many_steps():
+    import keras
+    import numpy as np
+
+    import tf_ddl
+
+    strategy = tf_ddl.DDLStrategy(tf_ddl.Options(check_replicas_every=1))
+    with strategy.scope():
+        hidden = [keras.layers.Dense(128, "relu") for _ in range(4)]
+        model = keras.Sequential([keras.Input([16]), *hidden, keras.layers.Dense(1)])
+        model.compile("adam", "mse", steps_per_execution=20)
+    x = np.random.default_rng(0).normal(size=[3200, 16]).astype(np.float32)
+    model.fit(x, x[:, :1], batch_size=16, verbose=0)
+
+
 def test_mistakes_are_named_on_every_rank():
     for result in run_workers(mistakes, 2, timeout=120):
         assert f"found {result.rank}" in result.stdout
@@ -355,6 +370,12 @@ def test_reductions_beside_simple_ones(size):
 
 def test_a_failed_check_leaves_nothing_under_way():
     run_workers(failures, 2, env={"DDL_CHECK_REDUCTIONS": "1"}, timeout=120)
+
+
+def test_replicas_are_compared_between_steps_and_not_in_one():
+    """Variables that are read while another step assigns them would differ between ranks."""
+    threads = {"TF_NUM_INTEROP_THREADS": "4"}
+    run_workers(compared_after_each_of_many_steps, 2, env=threads, timeout=120)
 
 
 def test_the_first_step_s_check_can_be_switched_off():
